@@ -1,0 +1,271 @@
+"""The five hooks, and what passes through them. A plugin implements one or more of these functions.
+
+| hook              | kind      | asked                          | answers                                        |
+|-------------------|-----------|--------------------------------|------------------------------------------------|
+| `compute_loss`    | slot      | each micro-batch               | the loss and its metrics                       |
+| `build_env`       | slot      | once a run (GRPO and its kin)  | data set, environment factory, reward functions|
+| `chat_template`   | slot      | once a run                     | how conversations become tokens and masks      |
+| `metrics`         | broadcast | each log event                 | extra numbers to log                           |
+| `validate_config` | broadcast | before anything is loaded      | problems found                                 |
+
+A **slot** has exactly one provider, looked up by the name that the config gives (`loss: chunked_nll`). Other active
+plugins may wrap it with `@hookimpl(wrapper=True)`. A **broadcast** asks every active plugin, ordered by (distribution,
+name), and keeps the origin of each answer.
+
+A plugin is a module (or any object) that holds functions marked with `@hookimpl`, named in its package's metadata:
+
+    [project.entry-points."trainwright.v1.compute_loss"]     # one group for each hook that it implements
+    simpo = "my_package"                                      # the name that a config uses = the module
+
+Beside its hooks, a plugin's object may define:
+
+* `Settings`: a `PluginSettings` model of the keys that may stand beside `name` in the config;
+* `methods`: the training methods that its loss serves, e.g. `frozenset({"dpo"})`; absent means all.
+
+Keep that module light (import torch inside the functions, or in a module of its own): `trainwright validate` imports it.
+An implementation may take fewer parameters than the specification, never others. Hooks grow by new parameters only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import pluggy
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+    from trainwright.config import RunConfig
+    from trainwright.errors import Problem
+    from trainwright.loss.context import Loss, LossContext
+
+API_VERSION = 1
+PROJECT = "trainwright"
+SLOTS = ("compute_loss", "build_env", "chat_template")
+BROADCASTS = ("metrics", "validate_config")
+HOOKS = SLOTS + BROADCASTS
+
+_Function = TypeVar("_Function", bound=Callable[..., Any])
+hookspec = pluggy.HookspecMarker(PROJECT)
+hookimpl = pluggy.HookimplMarker(PROJECT)
+
+
+class PluginSettings(BaseModel):
+    """Base of a plugin's settings model: unknown keys are errors, values are frozen once checked."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+# ── compute_loss ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@hookspec(firstresult=True)
+def compute_loss(ctx: LossContext) -> Loss:  # type: ignore[empty-body]
+    """Return the loss of one micro-batch.
+
+    Since: API version 1.
+    Kind: slot, chosen by `loss:`.
+    When: each micro-batch of training and of evaluation, on every rank, inside autocast.
+
+    Args:
+        ctx: The batch, the policy, the reference and teacher models, and this plugin's checked `settings`.
+            See `trainwright.loss.context.LossContext`.
+
+    Returns:
+        What `ctx.loss(values, per=...)` makes: per-unit values (not yet averaged) and the unit they are counted in
+        (`token`, `sequence` or `pair`). Core divides by that unit's count over the accumulation window and all ranks.
+    """
+
+
+# ── build_env ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class EnvSpec:
+    """What a run asks of an environment.
+
+    Attributes:
+        method: The training method (`grpo`, `rloo`).
+        settings: The plugin's checked settings, or an empty `PluginSettings`.
+        folder: The folder that relative paths in the config are relative to.
+        seed: The run's seed.
+    """
+
+    method: str
+    settings: Any
+    folder: Path
+    seed: int
+
+
+@dataclass(frozen=True)
+class Environment:
+    """What a method with roll-outs trains against; unset fields fall back to the config's.
+
+    Attributes:
+        dataset: Rows with at least a `prompt` column; replaces `data.train`.
+        reward_functions: Called as TRL calls them: `f(prompts=[...], completions=[...], **columns) -> list[float | None]`.
+        environment_factory: Makes one environment an episode; its public methods are the model's tools.
+        tools: Plain functions that the model may call.
+    """
+
+    dataset: Dataset | None = None
+    reward_functions: Sequence[Callable[..., list[float | None]]] = ()
+    environment_factory: Callable[[], object] | None = None
+    tools: Sequence[Callable[..., Any]] = ()
+
+
+@hookspec(firstresult=True)
+def build_env(spec: EnvSpec) -> Environment:  # type: ignore[empty-body]
+    """Return the environment that a method with roll-outs trains against.
+
+    Since: API version 1.
+    Kind: slot, chosen by `env:`.
+    When: once a run, on every rank, after the config is checked and before the model is loaded.
+
+    Args:
+        spec: The method, this plugin's checked settings, the folder of the config and the seed.
+
+    Returns:
+        An `Environment`.
+    """
+
+
+# ── chat_template ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class TemplateRequest:
+    """What a run asks of a chat template.
+
+    Attributes:
+        method: The training method.
+        processing_class: The tokenizer or processor, with the model's own chat template.
+        settings: The plugin's checked settings.
+        folder: The folder that relative paths in the config are relative to.
+        assistant_only: Whether only what the assistant says may carry loss.
+    """
+
+    method: str
+    processing_class: Any
+    settings: Any
+    folder: Path
+    assistant_only: bool = False
+
+
+@dataclass(frozen=True)
+class Tokens:
+    """One conversation as it will be trained on.
+
+    Attributes:
+        input_ids: Token ids, `[S]`.
+        supervised: Whether each token carries loss, `[S]`, 0 or 1.
+    """
+
+    input_ids: list[int]
+    supervised: list[int]
+
+
+@dataclass(frozen=True)
+class TemplateAnswer:
+    """How conversations become tokens and masks.
+
+    Attributes:
+        chat_template: A Jinja template that replaces the model's own; None keeps it.
+        tokenize: `(messages, tools, **template_kwargs) -> Tokens`; None leaves it to TRL, which needs a template with
+            `{% generation %}` markers where `assistant_only` is asked.
+        parse_response: `(token_ids) -> message` for roll-outs with tools; None leaves it to TRL.
+        source: Where the answer comes from, for `explain` and the manifest.
+    """
+
+    chat_template: str | None = None
+    tokenize: Callable[..., Tokens] | None = None
+    parse_response: Callable[[list[int]], dict[str, Any]] | None = None
+    source: str = ""
+
+
+@hookspec(firstresult=True)
+def chat_template(request: TemplateRequest) -> TemplateAnswer:  # type: ignore[empty-body]
+    """Return how this model's conversations become tokens and masks.
+
+    Since: API version 1.
+    Kind: slot, chosen by `template:` (default `auto`).
+    When: once a run, on every rank, after the tokenizer is loaded and before the data set is tokenised.
+
+    Args:
+        request: The method, the tokenizer or processor, this plugin's checked settings.
+
+    Returns:
+        A `TemplateAnswer`.
+
+    Raises:
+        TrainwrightError: Where no mask can be derived and verified; never a guess.
+    """
+
+
+# ── metrics ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class LogStep:
+    """One log event.
+
+    Attributes:
+        step: Optimizer steps done.
+        split: `train` or `eval`.
+        logs: The numbers logged so far at this event, reduced over ranks.
+        tokens: Tokens processed since the last event, all ranks (padding excluded).
+        seconds: Wall-clock seconds since the last event, evaluation and checkpoints excluded.
+        sequence_length: Mean length of the sequences since the last event, in tokens.
+        world_size: Number of ranks.
+        settings: This plugin's checked settings.
+        trainer: The TRL trainer (an escape hatch: its attributes change between TRL's versions).
+    """
+
+    step: int
+    split: str
+    logs: Mapping[str, float]
+    tokens: int
+    seconds: float
+    sequence_length: float
+    world_size: int
+    settings: Any = None
+    trainer: Any = field(default=None, repr=False)
+
+
+@hookspec
+def metrics(step: LogStep) -> Mapping[str, float]:  # type: ignore[empty-body]
+    """Return extra numbers to log.
+
+    Since: API version 1.
+    Kind: broadcast, to the plugins that `metrics:` names, in that order.
+    When: each log event, on rank 0 only; a device-to-host copy here costs one stall a log event, not one a step.
+
+    Args:
+        step: The log event.
+
+    Returns:
+        Name → value. A name that another plugin gave already is an error that names both.
+    """
+
+
+# ── validate_config ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@hookspec
+def validate_config(config: RunConfig) -> Iterable[Problem]:  # type: ignore[empty-body]
+    """Return what is wrong with a config.
+
+    Since: API version 1.
+    Kind: broadcast.
+    When: by `validate` and before every run, before any model, data set or GPU is touched.
+
+    Args:
+        config: The checked config. `config.where("training.learning_rate")` gives a key's `file:line: key`.
+
+    Returns:
+        Problems, each with its place and remedy; nothing where all is well.
+    """
