@@ -98,7 +98,9 @@ class LoraSection(Section):
 class AnswersSection(Section):
     """Held-out questions that are answered before and after training, and compared with the right answers."""
 
-    data: DataSource = Field(description="Conversations (or prompt and completion) whose last turn is the right answer.")
+    data: DataSource = Field(
+        description="Conversations (or prompt and completion) whose last turn is the right answer."
+    )
     max_new_tokens: int = Field(64, ge=1, description="Tokens generated at most.")
     batch_size: int = Field(16, ge=1, description="Questions answered at once.")
     limit: int | None = Field(None, ge=1, description="Use the first questions only.")
