@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Self
 
 
 @dataclass(frozen=True)
@@ -48,6 +49,15 @@ class TrainwrightError(Exception):
     def __init__(self, message: str, *, where: str = "", remedy: str = "") -> None:
         self.problems: Sequence[Problem] = (Problem(message, where, remedy),)
         super().__init__(str(self.problems[0]))
+
+    @classmethod
+    def together(cls, problems: Sequence[Problem]) -> Self:
+        """One error of this kind that holds every problem found; needs at least one."""
+        first = problems[0]
+        error = cls(first.message)
+        error.problems = tuple(problems)
+        error.args = ("\n".join(str(problem) for problem in error.problems),)
+        return error
 
 
 class ConfigError(TrainwrightError):
