@@ -1,0 +1,12 @@
+"""What the shell completes: names of plugins, from metadata alone."""
+
+from __future__ import annotations
+
+
+def plugin_names(incomplete: str) -> list[str]:
+    """The names of installed plugins that begin with what is typed."""
+    from trainwright.plugins.manager import PluginManager
+
+    manager = PluginManager()
+    manager.discover()
+    return sorted({record.name for record in manager.records if record.name.startswith(incomplete)})

@@ -1,0 +1,66 @@
+"""From a config file to a checked config and loaded plugins: what every verb that takes a CONFIG does first."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from trainwright.config.check import CheckedConfig
+    from trainwright.config.models import RunConfig
+    from trainwright.plugins.manager import PluginManager
+
+
+def switched_off(no_plugin: Sequence[str]) -> dict[str, str]:
+    """Plugin name → the switch that disables it, for the names given by `--no-plugin`."""
+    return dict.fromkeys(no_plugin, "--no-plugin")
+
+
+def find_plugins(disable: Mapping[str, str], pin: Mapping[str, str] | None = None) -> PluginManager:
+    """What is installed, from metadata; nothing of a plugin is imported."""
+    from trainwright.plugins.manager import PluginManager
+
+    manager = PluginManager()
+    manager.discover(disable=disable, pin=pin or {})
+    return manager
+
+
+def load_plugins(disable: Mapping[str, str], pin: Mapping[str, str] | None = None) -> PluginManager:
+    """What is installed, loaded; broken plugins are set aside, not raised."""
+    manager = find_plugins(disable, pin)
+    manager.load()
+    return manager
+
+
+def read(path: Path, overrides: Sequence[str], no_plugin: Sequence[str]) -> tuple[RunConfig, PluginManager]:
+    """Read a config and load the plugins that it leaves in.
+
+    Args:
+        path: The YAML file.
+        overrides: `key.sub=value`, each replacing a key of the file.
+        no_plugin: Plugins to leave out besides those of `plugins.disable`; they are written into the config, so that
+            the run's folder records them and `resume` leaves them out too.
+
+    Raises:
+        ConfigError: When the file cannot be read, or is no config, or disables or pins what is not installed.
+    """
+    from trainwright.config.load import load_config
+
+    config = load_config(path, overrides)
+    own = dict.fromkeys(config.plugins.disable, config.where("plugins.disable"))
+    manager = load_plugins(switched_off(no_plugin) | own, config.plugins.pin)
+    disable = list(dict.fromkeys([*config.plugins.disable, *no_plugin]))
+    return config.model_copy(update={"plugins": config.plugins.model_copy(update={"disable": disable})}), manager
+
+
+def prepare(path: Path, overrides: Sequence[str], no_plugin: Sequence[str]) -> tuple[CheckedConfig, PluginManager]:
+    """Read a config, load the plugins, and check the one against the other.
+
+    Raises:
+        ConfigError: With every problem found.
+    """
+    from trainwright.config.check import check_config
+
+    config, manager = read(path, overrides, no_plugin)
+    return check_config(config, manager), manager

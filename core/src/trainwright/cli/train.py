@@ -1,0 +1,40 @@
+"""`train` and `resume`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from trainwright.cli import INTERRUPTED
+from trainwright.cli.prepare import prepare
+from trainwright.cli.quiet import quiet
+
+if TYPE_CHECKING:
+    from trainwright.run.train import RunResult
+
+
+def train(config: Path, overrides: Sequence[str], no_plugin: Sequence[str], *, verbose: bool) -> int:
+    """Check a config, train it, print the summary; return the exit code."""
+    quiet(verbose)
+    checked, manager = prepare(config, overrides, no_plugin)
+    from trainwright.run.train import train as run
+
+    return _finish(run(checked, manager))
+
+
+def resume(folder: Path, *, allow_drift: bool, verbose: bool) -> int:
+    """Continue a run from its last whole checkpoint, print the summary; return the exit code."""
+    quiet(verbose)
+    from trainwright.run.resume import resume as run
+
+    return _finish(run(folder, allow_drift=allow_drift))
+
+
+def _finish(result: RunResult) -> int:
+    if result.interrupted:  # the run itself has said which command resumes it
+        return INTERRUPTED
+    if os.environ.get("RANK", "0") == "0":
+        print(result.summary)
+    return 0
