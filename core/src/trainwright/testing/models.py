@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +11,7 @@ from trainwright.testing.tokenizers import tiny_tokenizer
 
 if TYPE_CHECKING:
     import torch
-    from transformers import PreTrainedConfig, PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerFast
 
 
 def tiny_config(family: str, *, vocab_size: int | None = None, **overrides: Any) -> PreTrainedConfig:
@@ -28,15 +29,23 @@ def tiny_config(family: str, *, vocab_size: int | None = None, **overrides: Any)
 
     row = find_family(family)
     tokenizer = tiny_tokenizer(family)
-    fields = {
-        **row.sizes,
+    text = {
         "vocab_size": vocab_size or len(tokenizer),
         "bos_token_id": tokenizer.bos_token_id,
         "eos_token_id": tokenizer.eos_token_id,
         "pad_token_id": tokenizer.pad_token_id,
-        **overrides,
     }
-    return getattr(transformers, row.config)(**fields)
+    fields = dict(row.sizes)
+    if "vision" in row.traits:
+        fields |= {"text_config": {**row.sizes["text_config"], **text}, **_image_tokens(row, tokenizer)}
+    else:
+        fields |= text
+    return getattr(transformers, row.config_class)(**deepcopy(fields | overrides))
+
+
+def _image_tokens(row: Family, tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
+    """The ids of the tokens that mark and replace images, under the names that the config gives them."""
+    return {field: tokenizer.convert_tokens_to_ids(token) for field, token in row.image_tokens.items()}
 
 
 def tiny_model(
@@ -69,18 +78,18 @@ def tiny_model(
     config = tiny_config(family, vocab_size=vocab_size, **config_overrides)
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(seed)
-        model = getattr(transformers, row.model)(config)
+        model = getattr(transformers, row.model_class)(config)
         _move_off_the_initial_constants(model)
     return model.to(dtype or torch.float32).eval()
 
 
 def _move_off_the_initial_constants(model: PreTrainedModel) -> None:
-    """Add noise to every vector among the parameters."""
+    """Add noise to every vector among the parameters and to every matrix of zeros (Gemma 3's image projection)."""
     import torch
 
     with torch.no_grad():
         for parameter in model.parameters():
-            if parameter.ndim == 1:
+            if parameter.ndim == 1 or not parameter.any():
                 parameter += 0.1 * torch.randn_like(parameter)
 
 

@@ -5,6 +5,7 @@ The merges are learnt when the first tokenizer is asked for (some milliseconds) 
 
 from __future__ import annotations
 
+import json
 import re
 from functools import cache
 from importlib.resources import files
@@ -17,9 +18,9 @@ if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerFast
 
 ORDINARY_TOKENS = 512
-"""Tokens of the vocabulary that are not special: 256 bytes and the merges."""
+"""Tokens of the vocabulary that are not special: 256 bytes and the merges. Special tokens have the ids behind them."""
 
-_GENERATION = re.compile(r"\{%-? (?:end)?generation -?%\}")
+_GENERATION = re.compile(r" *\{%-? (?:end)?generation -?%\}\n")
 
 
 def tiny_tokenizer(family: str, *, generation_markers: bool = False) -> PreTrainedTokenizerFast:
@@ -27,28 +28,34 @@ def tiny_tokenizer(family: str, *, generation_markers: bool = False) -> PreTrain
 
     Args:
         family: A name in `FAMILIES`.
-        generation_markers: Keep `{% generation %}` around what the assistant says, so that
+        generation_markers: Keep `{% generation %}` around what the assistant says, through its stop token, so that
             `apply_chat_template(return_assistant_tokens_mask=True)` gives the true mask. Published templates have no
             markers, nor has this one by default.
 
     Returns:
         A tokenizer of its own: changing it changes no other.
+
+    Raises:
+        KeyError: Where there is no such family.
     """
-    from transformers import PreTrainedTokenizerFast
+    import transformers
+    from tokenizers import AddedToken
 
     row = find_family(family)
-    tokens = row.tokens
-    return PreTrainedTokenizerFast(
-        tokenizer_object=_backend(row),
-        bos_token=tokens.bos,
-        eos_token=tokens.eos,
-        pad_token=tokens.pad,
-        extra_special_tokens=_extra_special_tokens(row),
+    tokenizer = getattr(transformers, row.tokenizer)(
+        **_vocabulary(row),
+        bos_token=row.tokens.bos,
+        eos_token=row.tokens.eos,
+        pad_token=row.tokens.pad,
+        extra_special_tokens=list(row.tokens.markers),
+        model_specific_special_tokens=dict(row.tokens.named),
+        add_bos_token=row.adds_bos,
         chat_template=chat_template(family, generation_markers=generation_markers),
-        model_max_length=row.sizes.get("max_position_embeddings", 1024),
+        model_max_length=1024,
         padding_side="right",
-        clean_up_tokenization_spaces=False,
     )
+    tokenizer.add_tokens([AddedToken(word, special=False, normalized=False) for word in row.tokens.words])
+    return tokenizer
 
 
 def chat_template(family: str, *, generation_markers: bool = False) -> str:
@@ -58,28 +65,18 @@ def chat_template(family: str, *, generation_markers: bool = False) -> str:
     return source if generation_markers else _GENERATION.sub("", source)
 
 
-def _extra_special_tokens(row: Family) -> Any:
-    """Special tokens without a role of their own; a mapping where a processor asks for them by name."""
-    return dict(row.tokens.named) if row.tokens.named else list(row.tokens.markers)
+def _vocabulary(row: Family) -> dict[str, Any]:
+    """The learnt vocabulary as the arguments that a tokenizer class takes it by.
 
+    A class of the family's own (Qwen2Tokenizer) splits text its own way and would do so again when it is loaded, so it
+    is given the tokens and merges alone.
+    """
+    from tokenizers import Tokenizer
 
-def _backend(row: Family) -> Any:
-    """The `tokenizers.Tokenizer` of a family."""
-    from tokenizers import AddedToken, Tokenizer
-    from tokenizers.processors import TemplateProcessing
-
-    tokens = row.tokens
-    tokenizer = Tokenizer.from_str(_trained_bpe())
-    special = [token for token in (tokens.bos, tokens.eos, tokens.pad, *tokens.markers) if token]
-    tokenizer.add_special_tokens(list(dict.fromkeys(special)))
-    tokenizer.add_tokens([AddedToken(word, special=False, normalized=False) for word in tokens.words])
-    if row.adds_bos and tokens.bos:
-        tokenizer.post_processor = TemplateProcessing(
-            single=f"{tokens.bos} $A",
-            pair=f"{tokens.bos} $A {tokens.bos} $B",
-            special_tokens=[(tokens.bos, tokenizer.token_to_id(tokens.bos))],
-        )
-    return tokenizer
+    if row.tokenizer == "PreTrainedTokenizerFast":
+        return {"tokenizer_object": Tokenizer.from_str(_trained_bpe())}
+    model = json.loads(_trained_bpe())["model"]
+    return {"vocab": model["vocab"], "merges": [tuple(merge) for merge in model["merges"]]}
 
 
 @cache
