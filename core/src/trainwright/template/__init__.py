@@ -1,0 +1,1 @@
+"""Chat templates: the built-in providers, masks derived and verified, and masked data sets."""
