@@ -1,0 +1,78 @@
+"""Make the trainer of a run: TRL's config class filled in, and TRL's trainer class with the hooks mixed in."""
+
+from __future__ import annotations
+
+import functools
+import importlib
+from contextlib import nullcontext
+from pathlib import Path
+from typing import Any
+
+from trainwright.errors import RunError, TrainwrightError
+from trainwright.run.checkpoint import SealedCheckpoints
+from trainwright.trainer.hooked import Binding, HookedTrainer
+from trainwright.trainer.methods import Method
+from trainwright.trainer.private import head_adapters_allowed
+
+OURS = {
+    "report_to": "none",
+    # The run shows its own progress, stops at NaN instead of hiding it, and seals its own checkpoints.
+    "disable_tqdm": True,
+    "logging_nan_inf_filter": False,
+}
+"""Defaults that differ from TRL's; `training:` may set them back."""
+
+
+def training_arguments(method: Method, values: dict[str, Any], folder: Path) -> Any:
+    """An instance of TRL's config class for the method.
+
+    Args:
+        method: The training method.
+        values: The checked `training:` section.
+        folder: Where checkpoints go.
+
+    Raises:
+        RunError: TRL refuses the values.
+    """
+    import torch
+
+    kind = getattr(importlib.import_module(method.module), method.config)
+    merged = {**OURS, **values, "output_dir": str(folder)}
+    if not torch.cuda.is_available() and not torch.backends.mps.is_available():
+        # TRL's default is bf16 autocast, which transformers refuses without an accelerator.
+        merged.setdefault("use_cpu", True)
+        if not merged.get("fp16"):
+            merged.setdefault("bf16", False)
+    try:
+        return kind(**merged)
+    except (ValueError, TypeError, ImportError) as error:
+        raise RunError(f"TRL refuses the training settings: {error}", where="training") from error
+
+
+@functools.cache
+def trainer_class(method: Method) -> type[Any]:
+    """TRL's trainer class for the method with Trainwright's behaviour before it."""
+    base = getattr(importlib.import_module(method.module), method.trainer)
+    return type(f"Hooked{base.__name__}", (HookedTrainer, SealedCheckpoints, base), {"_tag_names": [*base._tag_names, "trainwright"]})
+
+
+def make_trainer(binding: Binding, **keywords: Any) -> Any:
+    """The trainer of a run.
+
+    Args:
+        binding: Hooks and models that TRL's trainer knows nothing of.
+        **keywords: What TRL's trainer takes: `model`, `args`, `train_dataset`, `peft_config`, ….
+
+    Raises:
+        TrainwrightError: TRL refuses the combination.
+    """
+    kind = trainer_class(binding.method)
+    given = {name: value for name, value in keywords.items() if value is not None}
+    allowed = nullcontext() if binding.native else head_adapters_allowed(given["model"])
+    try:
+        with allowed:
+            return kind(binding=binding, **given)
+    except TrainwrightError:
+        raise
+    except (ValueError, TypeError, NotImplementedError, ImportError) as error:
+        raise RunError(f"TRL's {binding.method.trainer} refuses this run: {error}") from error

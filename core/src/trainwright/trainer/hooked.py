@@ -1,0 +1,318 @@
+"""What Trainwright adds to a TRL trainer: a mixin whose `compute_loss` asks the hook.
+
+Trainer.get_batch_samples ─ counts units over the accumulation window
+Trainer.training_step     ─ TRL prepares the batch (generates, for methods with roll-outs)
+  └ compute_loss          ─ LossContext → hook → divide by the window's count
+Trainer.log               ─ metrics reduced once, `metrics` hook asked
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from trainwright.errors import RunError
+from trainwright.hooks import LogStep
+from trainwright.loss.context import Loss, LossContext
+from trainwright.loss.handle import ModelHandle
+from trainwright.loss.head import install_head
+from trainwright.loss.sums import Sums
+from trainwright.loss.supervision import KEY, Supervise, Supervision, supervise
+from trainwright.trainer import private
+from trainwright.trainer.methods import Method
+
+NOT_FOR_THE_MODEL = frozenset(
+    {"labels", "completion_mask", "label", "prompts", "prompt_attention_mask", "assistant_masks", "seq_lengths"}
+)
+IMAGE_KEYS = (
+    "pixel_values", "image_grid_thw", "pixel_attention_mask", "spatial_shapes", "image_sizes", "token_type_ids",
+    "mm_token_type_ids", "image_position_ids",
+)  # fmt: skip
+TIME_KEYS = ("time/tokens_per_second", "time/seconds_per_step")
+
+
+@dataclass(frozen=True)
+class Binding:
+    """What a run binds to a trainer.
+
+    Attributes:
+        method: The training method's row.
+        compute_loss: The slot: the provider that the config names, inside the wrappers of other plugins.
+        native: Whether the provider is TRL's own loss.
+        settings: The provider's checked settings.
+        metrics: Asks the metrics plugins, `(LogStep) -> numbers`; settings are theirs.
+        reference: A reference model for methods whose trainer takes none.
+        teacher: A teacher model for methods whose trainer takes none.
+    """
+
+    method: Method
+    compute_loss: Callable[..., Loss]
+    native: bool
+    settings: Any = None
+    metrics: Callable[[LogStep], Mapping[str, float]] = field(default=lambda step: {})
+    reference: Any = None
+    teacher: Any = None
+
+
+class HookedTrainer:
+    """Mixin before one of TRL's trainers.
+
+    Args:
+        binding: What the run binds.
+    """
+
+    def __init__(self, *args: Any, binding: Binding, **kwargs: Any) -> None:
+        self.binding = binding
+        self.sums = {"train": Sums(), "eval": Sums()}
+        self._window: dict[str, Tensor | float] = {}
+        self._clock = _Clock()
+        if not binding.native:
+            # compute_loss divides by the whole window's count; the Trainer must not divide by its steps again.
+            self.loss_is_scaled_for_ga = True
+        super().__init__(*args, **kwargs)
+        self._adopt(binding)
+
+    def _adopt(self: Any, binding: Binding) -> None:
+        if binding.method.batch in ("labels", "pairs", "unpaired"):
+            self.data_collator = Supervise(self.data_collator, binding.method.batch)
+        for name in ("reference", "teacher"):
+            model = getattr(binding, name)
+            if model is not None:
+                prepared = self.accelerator.prepare_model(model, evaluation_mode=True)
+                setattr(self, "ref_model" if name == "reference" else "teacher_model", prepared)
+        if not binding.native:
+            for model in (self.model, getattr(self, "ref_model", None), getattr(self, "teacher_model", None)):
+                if model is not None:
+                    install_head(base_model(self.accelerator.unwrap_model(model)))
+
+    # ── normalisation ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def get_batch_samples(self: Any, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[Any, Any]:
+        """Fetch an accumulation window, and count its units over all ranks before its first step."""
+        samples, items = super().get_batch_samples(epoch_iterator, num_batches, device)  # type: ignore[misc]
+        self._window = {}
+        if not self.binding.native and self.binding.method.batch != "rollouts":
+            self._window = self._count([Supervision(**batch[KEY]) for batch in samples])
+        return samples, items
+
+    def _count(self: Any, parts: Sequence[Supervision]) -> dict[str, Tensor | float]:
+        units = self.binding.method.units
+        local = [float(sum(part.count(unit) for part in parts)) for unit in units]
+        if self.accelerator.num_processes == 1:
+            return dict(zip(units, local, strict=True))
+        total = self.accelerator.reduce(torch.tensor(local, device=self.accelerator.device), reduction="sum")
+        # Ranks of one tensor-parallel group hold the same batch: each of its units was counted once a rank.
+        total = total / (self.accelerator.num_processes / private.data_parallel_size(self))
+        return dict(zip(units, total.unbind(), strict=True))
+
+    def _normalised(self: Any, loss: Loss, supervision: Supervision | None) -> Tensor:
+        if loss.per is None or supervision is None:
+            return loss.total
+        if not self.model.training:
+            count = supervision.count(loss.per)
+            self.sums["eval"].add("loss", loss.total, count)
+            return loss.total / max(count, 1)
+        if self.binding.method.batch == "rollouts" and self._first_of_window():
+            parts = [supervise(batch, "rollouts") for batch in private.rollout_window(self)]
+            self._window = self._count(parts)
+        count = self._window[loss.per]
+        count = count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1.0)
+        # DDP and FSDP average gradients over the ranks that see different data.
+        return loss.total * private.data_parallel_size(self) / count
+
+    def _first_of_window(self: Any) -> bool:
+        return not self._window or self._step % self.args.gradient_accumulation_steps == 0
+
+    # ── the hook ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def compute_loss(
+        self: Any,
+        model: Any,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """Ask the hook for the loss of one micro-batch; see `transformers.Trainer.compute_loss`."""
+        packed = inputs.pop(KEY, None)
+        self._count_tokens(inputs, packed)
+        if self.binding.native:
+            native = partial(super().compute_loss, model, inputs, return_outputs, num_items_in_batch)  # type: ignore[misc]
+            return self._native(native, inputs, return_outputs)
+        if return_outputs:
+            raise RunError("a plugin loss makes no logits for `compute_metrics`", remedy="use `loss: trl`")
+        supervision = Supervision(**packed) if packed else supervise(inputs, self.binding.method.batch)
+        handles: dict[str, ModelHandle] = {}
+        ctx = self._context(inputs, supervision, partial(self._handle, model, inputs, supervision, handles), None)
+        value = self._normalised(self.binding.compute_loss(ctx=ctx), supervision)
+        return self._add_aux_loss(value, handles.get("policy"))
+
+    def _native(self: Any, native: Callable[[], Any], inputs: Any, return_outputs: bool) -> Any:
+        outputs: list[Any] = []
+
+        def run() -> Tensor:
+            answer = native()
+            if return_outputs:
+                answer, output = answer
+                outputs.append(output)
+            return answer  # type: ignore[no-any-return]
+
+        ctx = self._context(inputs, None, None, run)
+        loss = self.binding.compute_loss(ctx=ctx)
+        return (loss.total, outputs[0]) if return_outputs else loss.total
+
+    def _context(self: Any, inputs: Any, supervision: Any, handle: Any, native: Any) -> LossContext:
+        split = "train" if self.model.training else "eval"
+        return LossContext(
+            batch=inputs,
+            supervision=supervision,
+            method=self.binding.method.name,
+            settings=self.binding.settings,
+            training=self.model.training,
+            step=self.state.global_step,
+            trainer=self,
+            handle=handle,
+            native=native,
+            add_metric=self.sums[split].add,
+            units=self.binding.method.units,
+        )
+
+    def _add_aux_loss(self: Any, value: Tensor, policy: ModelHandle | None) -> Tensor:
+        weight = private.aux_loss_weight(self)
+        if not weight or policy is None or policy.aux_loss is None:
+            return value
+        self.sums["train" if self.model.training else "eval"].add("aux_loss", policy.aux_loss)
+        # A mean of this micro-batch: averaged over the window here, over ranks by DDP.
+        steps = self.current_gradient_accumulation_steps if self.model.training else 1
+        return value + weight * policy.aux_loss.to(value) / steps
+
+    # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _handle(
+        self: Any, model: Any, inputs: Any, supervision: Supervision, made: dict[str, ModelHandle], name: str
+    ) -> ModelHandle:
+        keywords = model_inputs(inputs, self.binding.method.batch)
+        if name == "policy":
+            if private.aux_loss_weight(self):
+                keywords["output_router_logits"] = True
+            made[name] = ModelHandle(model, keywords, supervision)
+            return made[name]
+        if name == "reference" and "ref_chosen_logps" in inputs:
+            sums = torch.cat([inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]])
+            return ModelHandle(None, keywords, supervision, name=name, precomputed=sums)
+        if name == "reference" and "ref_logps" in inputs:
+            return ModelHandle(None, keywords, supervision, name=name, precomputed=inputs["ref_logps"])
+        other = getattr(self, "ref_model" if name == "reference" else "teacher_model", None)
+        if other is not None:
+            return ModelHandle(other, keywords, supervision, around=partial(private.frozen, self), name=name)
+        if name == "reference" and is_peft(self.accelerator.unwrap_model(self.model)):
+            around = partial(private.frozen, self, without_adapter=True)
+            return ModelHandle(self.model, keywords, supervision, around=around, name=name)
+        raise RunError(
+            f"this loss needs a {name} model, and the run has none",
+            where=name,
+            remedy=f"add `{name}: {{path: …}}` to the config" + (", or train with `lora:`" * (name == "reference")),
+        )
+
+    # ── logging ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _count_tokens(self: Any, inputs: Mapping[str, Any], packed: Mapping[str, Any] | None) -> None:
+        if not self.model.training:
+            return
+        if packed is not None:
+            tokens, sequences = torch.tensor(float(packed["tokens"])), packed["lengths"].numel()
+        else:
+            masks = [inputs[key] for key in ("attention_mask", "prompt_mask", "completion_mask") if key in inputs]
+            masks = masks[:1] if "attention_mask" in inputs else masks
+            tokens, sequences = sum(mask.sum() for mask in masks), masks[0].shape[0]
+        self.sums["train"].add("_tokens", tokens, sequences)
+
+    def log(self: Any, logs: dict[str, float], start_time: float | None = None) -> None:
+        """Add the reduced metrics, the throughput and what the `metrics` plugins say, then log."""
+        split = "train" if self.model.training else "eval"
+        final = "train_runtime" in logs
+        reduced = {} if final else self.sums[split].reduce()
+        tokens, sequences = reduced.pop("_tokens", (0.0, 0.0))
+        prefix = "" if split == "train" else "eval_"
+        logs.update({prefix + name: total / max(count, 1.0) for name, (total, count) in reduced.items()})
+        if split == "train" and not final:
+            self._log_throughput(logs, tokens, sequences)
+        super().log(logs, start_time)  # type: ignore[misc]
+
+    def _log_throughput(self: Any, logs: dict[str, float], tokens: float, sequences: float) -> None:
+        steps, seconds = self._clock.lap(self.state.global_step)
+        self._total_train_tokens = getattr(self, "_total_train_tokens", 0) + (0 if self.binding.native else int(tokens))
+        if not self.binding.native:
+            logs["num_tokens"] = self._total_train_tokens
+        logs.update(zip(TIME_KEYS, (tokens / seconds, seconds / max(steps, 1)), strict=True))
+        step = LogStep(
+            step=self.state.global_step,
+            split="train",
+            logs=dict(logs),
+            tokens=int(tokens),
+            seconds=seconds,
+            sequence_length=tokens / max(sequences, 1.0),
+            world_size=self.accelerator.num_processes,
+            trainer=self,
+        )
+        if self.is_world_process_zero():
+            logs.update(self.binding.metrics(step))
+
+    def evaluate(self: Any, *args: Any, **kwargs: Any) -> Any:
+        """Evaluate; its time does not count into the training throughput."""
+        with self._clock.paused():
+            return super().evaluate(*args, **kwargs)  # type: ignore[misc]
+
+
+class _Clock:
+    """Wall-clock time between log events, pauses excluded."""
+
+    def __init__(self) -> None:
+        self._start = time.perf_counter()
+        self._step = 0
+
+    def lap(self, step: int) -> tuple[int, float]:
+        """Steps and seconds since the last lap."""
+        now = time.perf_counter()
+        steps, seconds = step - self._step, max(now - self._start, 1e-9)
+        self._start, self._step = now, step
+        return steps, seconds
+
+    def restart(self, step: int) -> None:
+        """Start counting here."""
+        self._start, self._step = time.perf_counter(), step
+
+    @contextmanager
+    def paused(self) -> Any:
+        """What happens inside takes no time."""
+        before = time.perf_counter()
+        try:
+            yield
+        finally:
+            self._start += time.perf_counter() - before
+
+
+def base_model(model: Any) -> Any:
+    """The transformers model inside PEFT's wrapper."""
+    return model.get_base_model() if is_peft(model) else model
+
+
+def is_peft(model: Any) -> bool:
+    """Whether PEFT wraps this model."""
+    return hasattr(model, "peft_config") and hasattr(model, "get_base_model")
+
+
+def model_inputs(inputs: Mapping[str, Any], kind: str) -> dict[str, Any]:
+    """The keywords of a model's forward in a batch of this kind."""
+    if kind != "rollouts":
+        return {k: v for k, v in inputs.items() if k not in NOT_FOR_THE_MODEL and not k.startswith(("ref_", "KL_"))}
+    found = {key: inputs[key] for key in IMAGE_KEYS if inputs.get(key) is not None}
+    found["input_ids"] = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
+    found["attention_mask"] = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
+    return found
