@@ -161,7 +161,7 @@ def explain(
     """
     from trainwright.cli.explain import explain as run
 
-    run(config, overrides or (), no_plugin or (), as_json=as_json, verbose=verbose)
+    raise typer.Exit(run(config, overrides or (), no_plugin or (), as_json=as_json, verbose=verbose))
 
 
 @app.command()

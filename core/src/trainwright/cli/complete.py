@@ -7,6 +7,4 @@ def plugin_names(incomplete: str) -> list[str]:
     """The names of installed plugins that begin with what is typed."""
     from trainwright.plugins.manager import PluginManager
 
-    manager = PluginManager()
-    manager.discover()
-    return sorted({record.name for record in manager.records if record.name.startswith(incomplete)})
+    return sorted({record.name for record in PluginManager.discover().records if record.name.startswith(incomplete)})

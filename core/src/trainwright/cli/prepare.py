@@ -21,16 +21,12 @@ def find_plugins(disable: Mapping[str, str], pin: Mapping[str, str] | None = Non
     """What is installed, from metadata; nothing of a plugin is imported."""
     from trainwright.plugins.manager import PluginManager
 
-    manager = PluginManager()
-    manager.discover(disable=disable, pin=pin or {})
-    return manager
+    return PluginManager.discover(disable=disable, pin=pin)
 
 
 def load_plugins(disable: Mapping[str, str], pin: Mapping[str, str] | None = None) -> PluginManager:
     """What is installed, loaded; broken plugins are set aside, not raised."""
-    manager = find_plugins(disable, pin)
-    manager.load()
-    return manager
+    return find_plugins(disable, pin).load()
 
 
 def read(path: Path, overrides: Sequence[str], no_plugin: Sequence[str]) -> tuple[RunConfig, PluginManager]:
