@@ -40,7 +40,7 @@ def _run(arguments: Sequence[str] | None) -> int:
     from trainwright.cli.app import app
 
     try:
-        app(arguments)
+        app(arguments, prog_name="trainwright")
     except SystemExit as end:
         sys.stdout.flush()  # so that a closed pipe is met here, not while the interpreter shuts down
         return end.code if isinstance(end.code, int) else int(end.code is not None)

@@ -29,5 +29,7 @@ def schema(output: Path | None, no_plugin: Sequence[str], *, verbose: bool) -> N
         output.write_text(json.dumps(built, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
     except OSError as error:
         raise TrainwrightError(
-            f"cannot write the schema: {error.strerror}", where=str(output), remedy="Name a file in a folder that exists."
+            f"cannot write the schema: {error.strerror}",
+            where=str(output),
+            remedy="Name a file in a folder that exists.",
         ) from error
