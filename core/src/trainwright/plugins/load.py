@@ -31,7 +31,7 @@ def load_plugin(record: PluginRecord) -> PluginRecord:
             record,
             state="broken",
             reason=f"loading {record.value} raised {type(error).__name__}: {error}",
-            remedy=f"mend or upgrade {record.distribution}; `trainwright plugins --traceback {record.name}` has the whole",
+            remedy=f"mend or upgrade {record.distribution}; see `trainwright plugins --traceback {record.name}`",
             traceback=_traceback(error),
         )
 

@@ -99,9 +99,10 @@ class PluginManager:
                     self._pluggy.register(part, _registered(record, role))
         return self._pluggy
 
-    def _without(self, hook: str, left_out: Iterable[PluginRecord]) -> pluggy.HookCaller:
-        """A hook's caller without what these plugins implement of it; their wrappers stay."""
-        return self._calls().subset_hook_caller(hook, [record.parts[0] for record in left_out if record.parts])
+    def _alone(self, hook: str, record: PluginRecord) -> pluggy.HookCaller:
+        """The caller of one plugin's implementation of a hook, inside the wrappers of all."""
+        others = [other.parts[0] for other in self.active if other.parts and other.key != record.key]
+        return self._calls().subset_hook_caller(hook, others)
 
     def provider(self, hook: str, name: str, where: str = "") -> PluginRecord:
         """The active plugin `name` that implements `hook`, a slot's or a broadcast's.
@@ -119,7 +120,7 @@ class PluginManager:
     def wrappers(self, hook: str) -> list[PluginRecord]:
         """The active plugins that wrap a slot, outermost first."""
         by_name = {_registered(record, "wrapper"): record for record in self.load().active}
-        implementations = reversed(self._without(hook, ()).get_hookimpls())
+        implementations = reversed(self._calls().subset_hook_caller(hook, ()).get_hookimpls())
         return [by_name[each.plugin_name] for each in implementations if each.wrapper or each.hookwrapper]
 
     def slot(self, hook: str, name: str, where: str = "") -> Callable[..., Any]:
@@ -140,16 +141,17 @@ class PluginManager:
         if hook not in SLOTS:
             raise ValueError(f"{hook!r} is no slot")
         record = self.provider(hook, name, where)
-        caller = self._without(hook, [other for other in self.active if other is not record])
+        caller = self._alone(hook, record)
+        who = " inside ".join(["plugin " + record.label, *(each.label for each in reversed(self.wrappers(hook)))])
 
         def call(**arguments: Any) -> Any:
             try:
                 answer = caller(**arguments)
             except Exception as error:
-                error.add_note(f"raised in {hook} of plugin {record.label} or in a wrapper around it")
+                error.add_note(f"raised in {hook} of {who}")
                 raise
             if answer is None:
-                raise PluginError(f"{hook} of plugin {record.label} returned nothing", where=where)
+                raise PluginError(f"{hook} of {who} returned nothing", where=where)
             return answer
 
         return call
@@ -178,9 +180,8 @@ class PluginManager:
         return [self._ask(hook, record, arguments) for record in asked]
 
     def _ask(self, hook: str, record: PluginRecord, arguments: Mapping[str, Any]) -> Answer:
-        caller = self._without(hook, [other for other in self.active if other is not record])
         try:
-            return Answer(record, settled(hook, record, caller(**arguments)))
+            return Answer(record, settled(hook, record, self._alone(hook, record)(**arguments)))
         except Exception as error:
             return Answer(record, error=failure(hook, record, error))
 
