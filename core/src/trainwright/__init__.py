@@ -1,5 +1,6 @@
 """Trainwright: the plugin layer for LLM post-training. `from trainwright import hookimpl, PluginSettings` is all that a
-plugin needs; everything heavy is imported where it is used, and these names when they are first asked for."""
+plugin needs; everything heavy is imported where it is used, and these names when they are first asked for.
+"""
 
 from __future__ import annotations
 

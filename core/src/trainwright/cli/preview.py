@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterable, Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -46,14 +46,13 @@ def _as_json(rows: list[PreviewRow]) -> dict[str, object]:
     }
 
 
-def _put_text(rows: Sequence[PreviewRow] | Iterator[PreviewRow]) -> None:
-    masks: list[int] = []
-    count = 0
-    for count, row in enumerate(rows, 1):
+def _put_text(rows: Iterable[PreviewRow]) -> None:
+    masks = []
+    for row in rows:
         print(paint(f"── {row.source}: {tally(row.supervised)}", "cyan", sys.stdout))
         print(mark(row.tokens, row.supervised, colour=coloured(sys.stdout)), end="\n\n")
-        masks.extend(row.supervised)
-    print(f"{count} row{'' if count == 1 else 's'}: {tally(masks)}")
+        masks.append(row.supervised)
+    print(f"{len(masks)} row{'' if len(masks) == 1 else 's'}: {tally([each for mask in masks for each in mask])}")
 
 
 def tally(supervised: Sequence[int]) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -15,21 +14,21 @@ def schema(output: Path | None, no_plugin: Sequence[str], *, verbose: bool) -> N
     """Print the schema of a config, or write it to a file.
 
     Raises:
-        TrainwrightError: When the file cannot be written.
+        TrainwrightError: When the file cannot be written; what it held stays.
     """
     quiet(verbose)
     from trainwright.config.schema import build_schema
     from trainwright.errors import TrainwrightError
+    from trainwright.run.files import write_json
 
     built = build_schema(load_plugins(switched_off(no_plugin)))
     if output is None:
         put_json(built)
         return
     try:
-        output.write_text(json.dumps(built, indent=2, ensure_ascii=False) + "\n", encoding="utf-8")
+        write_json(output, built)
     except OSError as error:
+        remedy = "Name a file in a folder that exists and may be written to."
         raise TrainwrightError(
-            f"cannot write the schema: {error.strerror}",
-            where=str(output),
-            remedy="Name a file in a folder that exists.",
+            f"the schema cannot be written: {error.strerror}", where=str(output), remedy=remedy
         ) from error

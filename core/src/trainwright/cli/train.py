@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -33,8 +32,10 @@ def resume(folder: Path, *, allow_drift: bool, verbose: bool) -> int:
 
 
 def _finish(result: RunResult) -> int:
+    from trainwright.run.files import main_process
+
     if result.interrupted:  # the run itself has said which command resumes it
         return INTERRUPTED
-    if os.environ.get("RANK", "0") == "0":
+    if main_process():
         print(result.summary)
     return 0

@@ -78,9 +78,11 @@ def hang_up() -> int:
 def report_bug(bug: Exception) -> int:
     """Print the traceback of what no user can have caused, and how to report it; return the exit code."""
     traceback.print_exception(bug)
+    label = paint("bug:", "red", sys.stderr)
     print(
-        f"\n{rank_prefix()}{paint('bug:', 'red', sys.stderr)} this is a fault in Trainwright or in a plugin, not in what "
-        f"you typed.\n  {versions()}\n  → Report the traceback above with these versions, the command and the config.",
+        f"\n{rank_prefix()}{label} this is a fault in Trainwright or in a plugin, not in what you typed.\n"
+        f"  {versions()}\n"
+        "  → Report the traceback above with these versions, the command and the config.",
         file=sys.stderr,
     )
     return 1
