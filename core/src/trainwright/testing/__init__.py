@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from trainwright.testing.datasets import tiny_dataset as tiny_dataset
     from trainwright.testing.families import FAMILIES as FAMILIES
     from trainwright.testing.families import Family as Family
-    from trainwright.testing.families import families as families
+    from trainwright.testing.families import family_names as family_names
     from trainwright.testing.images import tiny_image as tiny_image
     from trainwright.testing.images import tiny_processor as tiny_processor
     from trainwright.testing.loss_contract import LossContract as LossContract
@@ -31,7 +31,7 @@ _HOMES = {
     "FAMILIES": "families",
     "Family": "families",
     "LossContract": "loss_contract",
-    "families": "families",
+    "family_names": "families",
     "save_tiny": "models",
     "tiny_config": "models",
     "tiny_dataset": "datasets",

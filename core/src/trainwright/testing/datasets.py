@@ -4,27 +4,26 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from random import Random
-from typing import Any, Literal, get_args
+from typing import Any
 
 from trainwright.testing.sentences import ANSWERS, QUESTIONS, STORIES, SYSTEM_PROMPTS, WRONG_ANSWERS
 
-Kind = Literal["messages", "prompt_completion", "text", "pairs", "unpaired", "prompts", "vision"]
 Row = dict[str, Any]
 Message = dict[str, str]
 
 
-def tiny_dataset(kind: Kind, rows: int = 8, *, seed: int = 0, system: bool = False) -> list[Row]:
+def tiny_dataset(kind: str, rows: int = 8, *, seed: int = 0, system: bool = False) -> list[Row]:
     """Return rows of one kind, the same for the same seed in every process.
 
-    | kind                | columns                                  | method             |
-    |---------------------|------------------------------------------|--------------------|
-    | `messages`          | `messages`, of one to three rounds       | sft, gkd           |
-    | `prompt_completion` | `prompt`, `completion`, plain strings    | sft                |
-    | `text`              | `text`                                   | sft                |
-    | `pairs`             | `prompt`, `chosen`, `rejected`, messages | dpo, reward        |
-    | `unpaired`          | `prompt`, `completion`, `label`, messages| kto                |
-    | `prompts`           | `prompt`, messages, and `answer`         | grpo, rloo, distillation |
-    | `vision`            | `images`, one or two, and `messages`     | sft                |
+    | kind                | columns                                     | method                   |
+    |---------------------|---------------------------------------------|--------------------------|
+    | `messages`          | `messages`: one to three rounds             | sft, gkd                 |
+    | `prompt_completion` | `prompt`, `completion`: plain strings       | sft                      |
+    | `text`              | `text`                                      | sft                      |
+    | `pairs`             | `prompt`, `chosen`, `rejected`: messages    | dpo, reward              |
+    | `unpaired`          | `prompt`, `completion`: messages; `label`   | kto                      |
+    | `prompts`           | `prompt`: messages; `answer`: a string      | grpo, rloo, distillation |
+    | `vision`            | `images`: one or two; `messages`: one round | sft                      |
 
     Args:
         kind: The shape of a row.
@@ -35,10 +34,10 @@ def tiny_dataset(kind: Kind, rows: int = 8, *, seed: int = 0, system: bool = Fal
     Raises:
         ValueError: Where there is no such kind; the message lists those there are.
     """
-    if kind not in _MAKERS:
-        raise ValueError(f"no kind {kind!r}; there are {', '.join(get_args(Kind))}")
+    if kind not in MAKERS:
+        raise ValueError(f"no kind {kind!r}; there are {', '.join(MAKERS)}")
     random = Random(f"{kind} {seed}")
-    made = [_MAKERS[kind](random, index) for index in range(rows)]
+    made = [MAKERS[kind](random, index) for index in range(rows)]
     if system:
         for row in made[::2]:
             _add_system_turn(row, random)
@@ -101,7 +100,7 @@ def _add_system_turn(row: Row, random: Random) -> None:
         turns.insert(0, _say("system", random.choice(SYSTEM_PROMPTS)))
 
 
-_MAKERS: Mapping[str, Callable[[Random, int], Row]] = {
+MAKERS: Mapping[str, Callable[[Random, int], Row]] = {
     "messages": _messages,
     "prompt_completion": _prompt_completion,
     "text": _text,
@@ -110,3 +109,4 @@ _MAKERS: Mapping[str, Callable[[Random, int], Row]] = {
     "prompts": _prompts,
     "vision": _vision,
 }
+"""Kind → what makes one row of it."""

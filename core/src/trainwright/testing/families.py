@@ -7,31 +7,13 @@ soft cap, its scales, its router, its proportions) is kept. Classes are named, n
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
+from trainwright.testing import special_tokens
+from trainwright.testing.special_tokens import SpecialTokens
+
 Trait = Literal["tied", "softcap", "logit_scale", "moe", "aux_loss", "vision", "attention_bias", "head_bias"]
-
-
-@dataclass(frozen=True)
-class SpecialTokens:
-    """A family's special tokens, spelt as in its published tokenizers.
-
-    Attributes:
-        eos: Ends a text or, in chat models that do so, a turn.
-        pad: Fills a batch.
-        bos: Begins a text, where the family has such a token.
-        markers: Further special tokens: turns, roles, images.
-        words: Single tokens that are not special: kept when special tokens are skipped in decoding.
-        named: Attributes of the tokenizer that a processor reads, e.g. `image_token`.
-    """
-
-    eos: str
-    pad: str
-    bos: str | None = None
-    markers: tuple[str, ...] = ()
-    words: tuple[str, ...] = ()
-    named: Mapping[str, str] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -44,7 +26,7 @@ class Family:
         sizes: What the config is made with, special-token ids and vocabulary aside.
         tokens: The special tokens.
         template: The chat template's file in `templates/`, without its suffix.
-        traits: What a test can choose families by, see `families`.
+        traits: What a test can choose families by, see `family_names`.
         adds_bos: Whether encoding a text puts `bos` in front of it.
         tokenizer: The tokenizer class that `AutoTokenizer` makes of the family's checkpoints.
         model_suffix: What the name of the model class ends in.
@@ -99,69 +81,27 @@ _GEMMA: Mapping[str, Any] = {
 # Text weights a little wider: Gemma's norms multiply by (1 + weight), and its embeddings by sqrt(hidden size).
 _GEMMA3: Mapping[str, Any] = {**_GEMMA, "initializer_range": 0.25}
 
-_LLAMA3_TOKENS = SpecialTokens(
-    bos="<|begin_of_text|>",
-    eos="<|eot_id|>",
-    pad="<|finetune_right_pad_id|>",
-    markers=("<|end_of_text|>", "<|start_header_id|>", "<|end_header_id|>", "<|eom_id|>", "<|python_tag|>"),
-)
-_QWEN2_TOKENS = SpecialTokens(
-    eos="<|im_end|>",
-    pad="<|endoftext|>",
-    markers=("<|im_start|>", "<|vision_start|>", "<|vision_end|>", "<|vision_pad|>", "<|image_pad|>", "<|video_pad|>"),
-    words=("<tool_call>", "</tool_call>"),
-)
-_QWEN3_TOKENS = replace(
-    _QWEN2_TOKENS, words=(*_QWEN2_TOKENS.words, "<tool_response>", "</tool_response>", "<think>", "</think>")
-)
-_GEMMA_TOKENS = SpecialTokens(
-    bos="<bos>",
-    eos="<eos>",
-    pad="<pad>",
-    markers=("<unk>", "<start_of_turn>", "<end_of_turn>"),
-)
-_GEMMA3_TOKENS = replace(
-    _GEMMA_TOKENS,
-    named={"boi_token": "<start_of_image>", "eoi_token": "<end_of_image>", "image_token": "<image_soft_token>"},
-)
-_COHERE_TOKENS = SpecialTokens(
-    bos="<BOS_TOKEN>",
-    eos="<|END_OF_TURN_TOKEN|>",
-    pad="<PAD>",
-    markers=("<|START_OF_TURN_TOKEN|>", "<|USER_TOKEN|>", "<|CHATBOT_TOKEN|>", "<|SYSTEM_TOKEN|>", "<EOS_TOKEN>"),
-)
-_COHERE2_TOKENS = replace(_COHERE_TOKENS, markers=(*_COHERE_TOKENS.markers, "<|START_RESPONSE|>", "<|END_RESPONSE|>"))
-_GRANITE_TOKENS = SpecialTokens(
-    bos="<|end_of_text|>",
-    eos="<|end_of_text|>",
-    pad="<|end_of_text|>",
-    markers=("<|start_of_role|>", "<|end_of_role|>", "<|tool_call|>"),
-)
-_MISTRAL_TOKENS = SpecialTokens(bos="<s>", eos="</s>", pad="</s>", markers=("<unk>",), words=("[INST]", "[/INST]"))
-_DEEPSEEK_TOKENS = SpecialTokens(
-    bos="<｜begin▁of▁sentence｜>", eos="<｜end▁of▁sentence｜>", pad="<｜end▁of▁sentence｜>"
-)
-_PHI_TOKENS = SpecialTokens(bos="<|endoftext|>", eos="<|endoftext|>", pad="<|endoftext|>")
-
 FAMILIES: Mapping[str, Family] = {
     family.name: family
     for family in (
-        Family("llama", "Llama", _UNTIED, _LLAMA3_TOKENS, "llama3", adds_bos=True),
+        Family("llama", "Llama", _UNTIED, special_tokens.LLAMA3, "llama3", adds_bos=True),
         Family(
             "qwen2.5",
             "Qwen2",
             _TIED,
-            _QWEN2_TOKENS,
+            special_tokens.QWEN2,
             "qwen2.5",
             frozenset({"tied", "attention_bias"}),
             tokenizer="Qwen2Tokenizer",
         ),
-        Family("qwen3", "Qwen3", _QWEN3, _QWEN3_TOKENS, "qwen3", frozenset({"tied"}), tokenizer="Qwen2Tokenizer"),
+        Family(
+            "qwen3", "Qwen3", _QWEN3, special_tokens.QWEN3, "qwen3", frozenset({"tied"}), tokenizer="Qwen2Tokenizer"
+        ),
         Family(
             "qwen3-2507",
             "Qwen3",
             {**_QWEN3, "rope_parameters": {"rope_type": "default", "rope_theta": 5_000_000.0}},
-            _QWEN3_TOKENS,
+            special_tokens.QWEN3,
             "qwen3-2507",
             frozenset({"tied"}),
             tokenizer="Qwen2Tokenizer",
@@ -185,7 +125,7 @@ FAMILIES: Mapping[str, Family] = {
                 "router_aux_loss_coef": 0.001,
                 "initializer_range": 0.15,
             },
-            _QWEN3_TOKENS,
+            special_tokens.QWEN3,
             "qwen3",
             frozenset({"moe", "aux_loss"}),
             tokenizer="Qwen2Tokenizer",
@@ -194,7 +134,7 @@ FAMILIES: Mapping[str, Family] = {
             "gemma2",
             "Gemma2",
             {**_GEMMA, "final_logit_softcapping": 2.0, "attn_logit_softcapping": 1.0, "initializer_range": 0.3},
-            _GEMMA_TOKENS,
+            special_tokens.GEMMA,
             "gemma2",
             frozenset({"tied", "softcap"}),
             adds_bos=True,
@@ -203,7 +143,7 @@ FAMILIES: Mapping[str, Family] = {
             "gemma3",
             "Gemma3",
             _GEMMA3,
-            _GEMMA3_TOKENS,
+            special_tokens.GEMMA3,
             "gemma3",
             frozenset({"tied"}),
             adds_bos=True,
@@ -227,7 +167,7 @@ FAMILIES: Mapping[str, Family] = {
                 "mm_tokens_per_image": 4,
                 "initializer_range": 0.25,
             },
-            _GEMMA3_TOKENS,
+            special_tokens.GEMMA3,
             "gemma3",
             frozenset({"tied", "vision"}),
             adds_bos=True,
@@ -242,7 +182,7 @@ FAMILIES: Mapping[str, Family] = {
             "cohere",
             "Cohere",
             {**_TIED, "logit_scale": 0.25, "initializer_range": 0.5},
-            _COHERE_TOKENS,
+            special_tokens.COHERE,
             "cohere",
             frozenset({"tied", "logit_scale"}),
             adds_bos=True,
@@ -257,7 +197,7 @@ FAMILIES: Mapping[str, Family] = {
                 "sliding_window": 16,
                 "layer_types": ["sliding_attention", "full_attention"],
             },
-            _COHERE2_TOKENS,
+            special_tokens.COHERE2,
             "cohere2",
             frozenset({"tied", "logit_scale"}),
             adds_bos=True,
@@ -273,7 +213,7 @@ FAMILIES: Mapping[str, Family] = {
                 "attention_multiplier": 0.125,
                 "initializer_range": 0.5,
             },
-            _GRANITE_TOKENS,
+            special_tokens.GRANITE,
             "granite",
             frozenset({"tied", "logit_scale"}),
         ),
@@ -281,7 +221,7 @@ FAMILIES: Mapping[str, Family] = {
             "mixtral",
             "Mixtral",
             {**_UNTIED, "num_local_experts": 4, "num_experts_per_tok": 2, "router_aux_loss_coef": 0.02},
-            _MISTRAL_TOKENS,
+            special_tokens.MISTRAL,
             "mistral",
             frozenset({"moe", "aux_loss"}),
             adds_bos=True,
@@ -304,7 +244,7 @@ FAMILIES: Mapping[str, Family] = {
                 "num_experts_per_tok": 2,
                 "moe_intermediate_size": 16,
             },
-            _DEEPSEEK_TOKENS,
+            special_tokens.DEEPSEEK,
             "deepseek-v2",
             frozenset({"moe"}),
             adds_bos=True,
@@ -313,7 +253,7 @@ FAMILIES: Mapping[str, Family] = {
             "phi",
             "Phi",
             {**_UNTIED, "num_key_value_heads": 4, "partial_rotary_factor": 0.5},
-            _PHI_TOKENS,
+            special_tokens.PHI,
             "phi",
             frozenset({"attention_bias", "head_bias"}),
         ),
@@ -337,7 +277,7 @@ FAMILIES: Mapping[str, Family] = {
                 },
                 "tie_word_embeddings": False,
             },
-            _QWEN2_TOKENS,
+            special_tokens.QWEN2,
             "qwen2.5-vl",
             frozenset({"vision", "attention_bias"}),
             tokenizer="Qwen2Tokenizer",
@@ -354,7 +294,7 @@ FAMILIES: Mapping[str, Family] = {
 """Family name → row."""
 
 
-def families(*traits: Trait) -> tuple[str, ...]:
+def family_names(*traits: Trait) -> tuple[str, ...]:
     """Return the names of the families that have all of `traits`, in the table's order; without traits, all names."""
     return tuple(name for name, family in FAMILIES.items() if family.traits.issuperset(traits))
 

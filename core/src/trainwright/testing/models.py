@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from copy import deepcopy
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,7 +21,7 @@ def tiny_config(family: str, *, vocab_size: int | None = None, **overrides: Any)
     Args:
         family: A name in `FAMILIES`.
         vocab_size: Rows of the embedding and of the head; by default the length of the family's tiny tokenizer.
-        overrides: Further fields of the config.
+        overrides: Further fields of the config; a mapping (`text_config={...}`) is merged into the family's own.
 
     Raises:
         KeyError: Where there is no such family.
@@ -40,7 +41,10 @@ def tiny_config(family: str, *, vocab_size: int | None = None, **overrides: Any)
         fields |= {"text_config": {**row.sizes["text_config"], **text}, **_image_tokens(row, tokenizer)}
     else:
         fields |= text
-    return getattr(transformers, row.config_class)(**deepcopy(fields | overrides))
+    for name, value in overrides.items():
+        merge = isinstance(value, Mapping) and isinstance(fields.get(name), Mapping)
+        fields[name] = {**fields[name], **value} if merge else value
+    return getattr(transformers, row.config_class)(**deepcopy(fields))
 
 
 def _image_tokens(row: Family, tokenizer: PreTrainedTokenizerFast) -> dict[str, int]:
@@ -66,7 +70,7 @@ def tiny_model(
         seed: Seed of the weights; the global generator is left as it was.
         dtype: Floating dtype of the weights; float32 by default.
         vocab_size: Rows of the embedding and of the head; by default the length of the family's tiny tokenizer.
-        config_overrides: Further fields of the config.
+        config_overrides: See `tiny_config`.
 
     Raises:
         KeyError: Where there is no such family.

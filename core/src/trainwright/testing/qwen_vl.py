@@ -7,7 +7,7 @@ from typing import Any
 from transformers import Qwen2_5_VLProcessor as FullProcessor
 
 
-class Qwen2_5_VLProcessor(FullProcessor):  # noqa: N801
+class Qwen2_5_VLProcessor(FullProcessor):  # type: ignore[misc]  # noqa: N801
     """Images and text only; transformers' own class insists on a video processor, which needs torchvision.
 
     It has the name of that class, so that a folder saved here is loaded as what it is where torchvision is installed.
