@@ -15,9 +15,9 @@ from trainwright.trainer.methods import METHODS
 
 
 class Section(BaseModel):
-    """Base of every section: unknown keys are errors."""
+    """Base of every section: unknown keys are errors, and no text is taken for a number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 class PluginChoice(BaseModel):
@@ -131,7 +131,7 @@ class RunConfig(Section):
     answers: AnswersSection | None = Field(None, description="Held-out questions answered before and after.")
     plugins: PluginsSection = Field(PluginsSection(), description="Which installed plugins take part.")
     telemetry: bool = Field(False, description="Let TRL and the hub client send usage statistics.")
-    output: Path = Field(description="The run's folder.")
+    output: Path = Field(strict=False, description="The run's folder.")
 
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
@@ -151,7 +151,7 @@ class RunConfig(Section):
             if place:
                 return f"{place}: {key}"
             parts.pop()
-        return key
+        return f"{self._places['']}: {key}" if "" in self._places else key
 
     @property
     def folder(self) -> Path:
@@ -165,3 +165,7 @@ class RunConfig(Section):
             return path
         beside, here = (self._folder / path).resolve(), path.resolve()
         return here if here.exists() and not beside.exists() else beside
+
+
+SHORTHANDS: dict[type[BaseModel], str] = {PluginChoice: "name", ModelSection: "path", DataSource: "path"}
+"""Sections that may be written as one plain value, and the key which that value stands for."""
