@@ -134,24 +134,12 @@ def test_a_mixture_gives_its_router_s_logits_and_where_the_table_says_a_loss(fam
 
 
 def test_the_small_qwen3_moe_has_the_proportions_of_30b_a3b():
-    large = {
-        "hidden": 2048,
-        "heads": 32,
-        "kv": 4,
-        "head": 128,
-        "dense": 6144,
-        "expert": 768,
-        "experts": 128,
-        "active": 8,
-    }
     small = tiny_config("qwen3-moe")
-    assert small.num_attention_heads / small.num_key_value_heads == large["heads"] / large["kv"]
-    assert small.num_attention_heads * small.head_dim * large["hidden"] == (
-        large["heads"] * large["head"] * small.hidden_size
-    )
-    assert small.intermediate_size / small.hidden_size == large["dense"] / large["hidden"]
-    assert small.moe_intermediate_size / small.hidden_size == large["expert"] / large["hidden"]
-    assert small.num_experts / small.num_experts_per_tok == large["experts"] / large["active"]
+    assert small.num_attention_heads / small.num_key_value_heads == 32 / 4
+    assert small.num_attention_heads * small.head_dim / small.hidden_size == 32 * 128 / 2048
+    assert small.intermediate_size / small.hidden_size == 6144 / 2048
+    assert small.moe_intermediate_size / small.hidden_size == 768 / 2048
+    assert small.num_experts / small.num_experts_per_tok == 128 / 8
 
 
 def test_vocabulary_and_config_can_be_overridden():

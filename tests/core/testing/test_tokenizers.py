@@ -72,7 +72,7 @@ def test_with_markers_the_mask_covers_what_the_assistant_says_through_its_stop_t
     assert ANSWER["content"] in text
     assert QUESTION["content"] not in text
     assert text.endswith(marked.eos_token) or text.endswith("<end_of_turn>")
-    assert "generation" not in tiny_tokenizer(family).chat_template.replace("add_generation_prompt", "")
+    assert "generation %}" not in tiny_tokenizer(family).chat_template
 
 
 @EVERY
@@ -105,9 +105,8 @@ def test_tools_calls_and_their_results_are_rendered(family):
         ANSWER,
     ]
     text = render(family, chat, tools=[TOOL])
-    assert [text.index(word) for word in ("parameters", "Oslo", "rain tomorrow", "Honey")] == sorted(
-        text.index(word) for word in ("parameters", "Oslo", "rain tomorrow", "Honey")
-    )
+    places = [text.index(word) for word in ("parameters", "Oslo", "rain tomorrow", "Honey")]
+    assert places == sorted(places)
 
 
 PUBLISHED = {
