@@ -1,0 +1,44 @@
+"""Everything that watches a run, put together."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from transformers import PrinterCallback, ProgressCallback
+
+from trainwright.run.folder import RunFolder
+from trainwright.run.interrupt import Interrupt
+from trainwright.run.metrics_file import MetricsFile
+from trainwright.run.nonfinite import StopOnNonFinite
+from trainwright.run.progress import Progress
+
+__all__ = ["Interrupt", "MetricsFile", "Progress", "StopOnNonFinite", "watch"]
+
+
+@contextmanager
+def watch(trainer: Any, run: RunFolder) -> Iterator[Interrupt]:
+    """Within it, a trainer writes `metrics.jsonl`, shows its progress, stops on NaN, and heeds Ctrl-C.
+
+    Args:
+        trainer: A trainer with the mixin `SealedCheckpoints`.
+        run: Its folder.
+
+    Yields:
+        What knows afterwards whether the run was interrupted.
+    """
+    trainer.run = run
+    for shown_otherwise in (PrinterCallback, ProgressCallback):
+        trainer.remove_callback(shown_otherwise)
+    progress, interrupt = Progress(), Interrupt(trainer)
+    callbacks = (MetricsFile(run.metrics), progress, StopOnNonFinite(trainer), interrupt)
+    for callback in callbacks:
+        trainer.add_callback(callback)
+    try:
+        with interrupt.listening():
+            yield interrupt
+    finally:
+        progress.close()
+        for callback in callbacks:
+            trainer.remove_callback(callback)
