@@ -32,7 +32,7 @@ def test_each_switch_disables_and_is_named(three, discover, switch, arguments, e
     with pytest.raises(PluginError) as caught:
         manager.provider("compute_loss", "simpo")
     assert f"'simpo' (acme 1.0) is disabled: disabled by {switch}" in str(caught.value)
-    assert f"take simpo out of {switch}" in str(caught.value)
+    assert f"take 'simpo' out of {switch}" in str(caught.value)
 
 
 def test_a_disabled_plugin_is_not_imported(install, discover):
