@@ -118,9 +118,9 @@ def _turn_end(text: str, alone: str, start: int, turn: int, stops: Sequence[str]
 
 
 def _stop_end(said: str, stops: Sequence[str]) -> int:
-    """One past the stop tokens that a turn's text ends with; 0 without one.
+    r"""One past the stop tokens that a turn's text ends with; 0 without one.
 
-    Adjacent stop tokens are all generated; what follows them after white space is not (`<|end|>\\n<|endoftext|>`).
+    Adjacent stop tokens are all generated; what follows them after white space is not (`<|end|>\n<|endoftext|>`).
     """
     any_stop = "|".join(re.escape(stop) for stop in stops) or "(?!)"
     ending = re.search(rf"((?:{any_stop})+)(?:\s|{any_stop})*$", said)

@@ -1,0 +1,147 @@
+"""A data set of conversations becomes ids and labels, every row verified, all refusals reported together."""
+
+from __future__ import annotations
+
+import json
+import logging
+from collections.abc import Sequence
+from typing import TYPE_CHECKING
+
+from trainwright.errors import DataError, Problem
+from trainwright.hooks import TemplateAnswer
+from trainwright.template.row_mask import COUNTS, IGNORED, RowMasker, StreamMasker, Truncation, features, place
+
+if TYPE_CHECKING:
+    from datasets import Dataset, IterableDataset
+
+SHOWN = 20
+"""Refused rows that one error shows."""
+
+_log = logging.getLogger(__name__)
+
+
+def mask_dataset(
+    dataset: Dataset | IterableDataset,
+    answer: TemplateAnswer,
+    *,
+    key: str,
+    max_length: int | None = None,
+    truncation: Truncation = "keep_start",
+    completion_only: bool = True,
+    num_proc: int | None = None,
+) -> Dataset | IterableDataset:
+    """Tokenise conversations and mask all but what the assistant says.
+
+    The result has `input_ids` and `labels` (-100 where no loss is carried), untruncated: TRL truncates, drops rows
+    without a label left, and packs. A stream is masked row by row as it is read.
+
+    Args:
+        dataset: Rows with `messages`, `conversations` (`from`, `value`), or conversational `prompt` and `completion`;
+            or rows that are tokenised and labelled already, which are checked and returned.
+        answer: The template provider's answer; without `tokenize` the data set is returned as it is.
+        key: The config's key of the data (`data.train`), for messages.
+        max_length: Tokens that TRL will keep of a row; None where it cuts nothing off (packing that splits).
+        truncation: Which end it will keep.
+        completion_only: Whether assistant turns of a `prompt` carry no loss, as TRL's `completion_only_loss`.
+        num_proc: Processes to work with.
+
+    Raises:
+        DataError: All refused rows with their numbers (the first 20 in full); or no token carries loss, every token
+            does, or truncation leaves no row with any.
+    """
+    from datasets import IterableDataset
+
+    if answer.tokenize is None:
+        return dataset
+    columns = dataset.column_names or list(next(iter(dataset)))
+    if "input_ids" in columns:
+        return _labelled(dataset, columns, key)
+    if {"image", "images"} & set(columns):
+        return _with_images(dataset, answer, key)
+    masker = RowMasker(answer.tokenize, completion_only, max_length, truncation)
+    if isinstance(dataset, IterableDataset):
+        return dataset.map(
+            StreamMasker(masker, key), with_indices=True, remove_columns=columns, features=features(counts=False)
+        )
+    masked = dataset.map(
+        masker,
+        batched=True,
+        batch_size=100,
+        remove_columns=columns,
+        features=features(counts=True),
+        num_proc=num_proc,
+        desc=f"Masking {key}",
+    )
+    _report(masked, key, max_length, truncation)
+    return masked.remove_columns(list(COUNTS))
+
+
+def _report(masked: Dataset, key: str, max_length: int | None, truncation: Truncation) -> None:
+    """Raise or warn about what the rows' counts say."""
+    refused = [(index, refusal) for index, refusal in enumerate(masked["_refusal"]) if refusal]
+    if refused:
+        raise DataError.together(_refusals(refused, len(masked), key))
+    _check_totals(sum(masked["_supervised"]), sum(masked["_tokens"]), key)
+    lost = sum(kept == 0 for kept in masked["_kept"])
+    where = f"when rows are cut to max_length={max_length} ({truncation})"
+    if lost == len(masked):
+        raise DataError(
+            f"no row keeps a token that carries loss {where}",
+            where=key,
+            remedy="raise `training.max_length`, or keep the other end: `training.truncation_mode`",
+        )
+    if lost:
+        _log.warning("%s: %d of %d rows carry no loss %s and are left out", key, lost, len(masked), where)
+
+
+def _refusals(refused: Sequence[tuple[int, str]], rows: int, key: str) -> list[Problem]:
+    problems = []
+    for index, refusal in refused[:SHOWN]:
+        message, remedy = json.loads(refusal)
+        problems.append(Problem(message, place(key, index), remedy))
+    if len(refused) > SHOWN:
+        problems.append(Problem(f"{len(refused) - SHOWN} more of {rows} rows are refused", key))
+    return problems
+
+
+def _check_totals(supervised: int, tokens: int, key: str) -> None:
+    if supervised == 0:
+        raise DataError(
+            "no token of the whole data set carries loss, so nothing would be learnt",
+            where=key,
+            remedy="look at it with `trainwright preview`; check the labels or the chat template",
+        )
+    if supervised == tokens:
+        raise DataError(
+            "every token of the whole data set carries loss, prompts included, though only the answers should",
+            where=key,
+            remedy="look at it with `trainwright preview`; check the labels, or train without `assistant_only_loss`",
+        )
+
+
+def _labelled(dataset: Dataset | IterableDataset, columns: Sequence[str], key: str) -> Dataset | IterableDataset:
+    """Rows that are tokenised already: their labels must be there, and mean something."""
+    from datasets import IterableDataset
+
+    if "labels" not in columns:
+        raise DataError(
+            "the rows are tokenised already, without `labels`, so nobody can tell what the assistant says",
+            where=key,
+            remedy="add `labels` (-100 where no loss is carried), or give conversations",
+        )
+    if not isinstance(dataset, IterableDataset):
+        counts = [(sum(label != IGNORED for label in labels), len(labels)) for labels in dataset["labels"]]
+        _check_totals(sum(count for count, _ in counts), sum(size for _, size in counts), key)
+    return dataset
+
+
+def _with_images(dataset: Dataset | IterableDataset, answer: TemplateAnswer, key: str) -> Dataset | IterableDataset:
+    """Rows with images are tokenised by TRL's collator, which needs markers in the template."""
+    if getattr(answer.tokenize, "marked", False):
+        return dataset
+    raise DataError(
+        "rows with images are tokenised while training, which for assistant-only loss needs a chat template with "
+        "{% generation %} markers; this one has none",
+        where=key,
+        remedy="mark what the assistant says: `template: {name: file, path: my_template.jinja}`",
+    )
