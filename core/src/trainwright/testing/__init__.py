@@ -42,9 +42,7 @@ _HOMES = {
     "tiny_tokenizer": "tokenizers",
 }
 
-__all__ = [  # noqa: PLE0604
-    *_HOMES,
-]
+__all__ = [*_HOMES]  # noqa: PLE0604
 
 
 def __getattr__(name: str) -> Any:
