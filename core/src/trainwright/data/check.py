@@ -129,7 +129,7 @@ class _Check:
         elif not isinstance(row.value, Mapping):
             yield Problem(f"expected a row such as {{…}}, got {got(row.value)}", row.where, _known_columns(self.method))
         else:
-            named = {name: row.value[data] for name, data in self._names(row.value)}
+            named = self._named(row.value)
             columns = self._alternative(named)
             if columns is None:
                 yield from self._missing(row, named, columns_where)
@@ -137,11 +137,11 @@ class _Check:
             for fault in (*_faults(columns, named, self.method, csv=csv), *self._format_faults(columns, named, row)):
                 yield Problem(fault.message, f"{row.where}: {fault.path}", fault.remedy)
 
-    def _names(self, value: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
-        """(the method's name, the data's name) of each column of a row."""
-        own = {data: name for name, data in self.source.columns.items()}
-        for data in value:
-            yield own.get(data, data), data
+    def _named(self, value: Mapping[str, Any]) -> dict[str, Any]:
+        """A row by the method's names for its columns."""
+        renamed = {name: value[data] for name, data in self.source.columns.items() if data in value}
+        hidden = {*self.source.columns, *self.source.columns.values()}
+        return {**{name: item for name, item in value.items() if name not in hidden}, **renamed}
 
     def _alternative(self, named: Mapping[str, Any]) -> tuple[str, ...] | None:
         complete = (names for names in self.method.columns if all(named.get(name) is not None for name in names))

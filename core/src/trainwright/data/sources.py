@@ -92,6 +92,16 @@ def _expand(path: str, config: RunConfig, where: str) -> tuple[list[Path], Probl
     return [resolved], None
 
 
+def absolute(path: str, config: RunConfig) -> str:
+    """A local path or glob as it is found from anywhere; a hub id unchanged."""
+    if not _looks_local(path, config):
+        return path
+    if not glob.has_magic(path) or config.resolve(path).exists():
+        return str(config.resolve(path))
+    matching = (folder for folder in (config.folder, Path.cwd()) if glob.glob(str(folder / path), recursive=True))
+    return str(next(matching, config.folder) / Path(path).expanduser())
+
+
 def _matches(path: str, config: RunConfig, where: str) -> tuple[list[Path], Problem | None]:
     """The files of a glob, beside the config or else in the working folder."""
     found: list[str] = []
