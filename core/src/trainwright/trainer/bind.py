@@ -10,6 +10,7 @@ from typing import Any
 
 from trainwright.errors import RunError, TrainwrightError
 from trainwright.run.checkpoint import SealedCheckpoints
+from trainwright.run.folder import RunFolder
 from trainwright.trainer.hooked import Binding, HookedTrainer
 from trainwright.trainer.methods import Method
 from trainwright.trainer.private import head_adapters_allowed
@@ -56,11 +57,12 @@ def trainer_class(method: Method) -> type[Any]:
     return type(f"Hooked{base.__name__}", (HookedTrainer, SealedCheckpoints, base), {"_tag_names": [*base._tag_names, "trainwright"]})
 
 
-def make_trainer(binding: Binding, **keywords: Any) -> Any:
+def make_trainer(binding: Binding, run: RunFolder, **keywords: Any) -> Any:
     """The trainer of a run.
 
     Args:
         binding: Hooks and models that TRL's trainer knows nothing of.
+        run: The run's folder.
         **keywords: What TRL's trainer takes: `model`, `args`, `train_dataset`, `peft_config`, ….
 
     Raises:
@@ -71,8 +73,11 @@ def make_trainer(binding: Binding, **keywords: Any) -> Any:
     allowed = nullcontext() if binding.native else head_adapters_allowed(given["model"])
     try:
         with allowed:
-            return kind(binding=binding, **given)
+            trainer = kind(binding=binding, **given)
     except TrainwrightError:
         raise
     except (ValueError, TypeError, NotImplementedError, ImportError) as error:
         raise RunError(f"TRL's {binding.method.trainer} refuses this run: {error}") from error
+    trainer.run = run
+    trainer.stateful = {"sums": trainer.sums["train"]}
+    return trainer
