@@ -9,8 +9,9 @@
 | `validate_config` | broadcast | before anything is loaded      | problems found                                 |
 
 A **slot** has exactly one provider, looked up by the name that the config gives (`loss: chunked_nll`). Other active
-plugins may wrap it with `@hookimpl(wrapper=True)`. A **broadcast** asks every active plugin, ordered by (distribution,
-name), and keeps the origin of each answer.
+plugins may wrap it with `@hookimpl(wrapper=True)`; the first by (distribution, name) is outermost, unless one says
+`tryfirst` or `trylast`. A **broadcast** asks every active plugin, ordered by (distribution, name), keeps the origin of
+each answer, and cannot be wrapped.
 
 A plugin is a module (or any object) that holds functions marked with `@hookimpl`, named in its package's metadata:
 
@@ -20,10 +21,11 @@ A plugin is a module (or any object) that holds functions marked with `@hookimpl
 Beside its hooks, a plugin's object may define:
 
 * `Settings`: a `PluginSettings` model of the keys that may stand beside `name` in the config;
-* `methods`: the training methods that its loss serves, e.g. `frozenset({"dpo"})`; absent means all.
+* `methods`: the training methods that its loss serves, e.g. `frozenset({"dpo"})`; absent means all;
+* `reference_free`: `True` where its loss never asks for `ctx.reference`, so that no reference model is loaded.
 
-Keep that module light (import torch inside the functions, or in a module of its own): `trainwright validate` imports it.
-An implementation may take fewer parameters than the specification, never others. Hooks grow by new parameters only.
+Keep that module light (import torch inside the functions, or in a module of its own): `trainwright validate` imports
+it. An implementation may take fewer parameters than the specification, never others. Hooks grow by new parameters only.
 """
 
 from __future__ import annotations
@@ -107,7 +109,8 @@ class Environment:
 
     Attributes:
         dataset: Rows with at least a `prompt` column; replaces `data.train`.
-        reward_functions: Called as TRL calls them: `f(prompts=[...], completions=[...], **columns) -> list[float | None]`.
+        reward_functions: Called as TRL calls them:
+            `f(prompts=[...], completions=[...], **columns) -> list[float | None]`.
         environment_factory: Makes one environment an episode; its public methods are the model's tools.
         tools: Plain functions that the model may call.
     """

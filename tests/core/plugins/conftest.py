@@ -44,7 +44,12 @@ def install(site: Path) -> Install:
     """
 
     def make(
-        distribution: str, hooks: dict[str, str], *, version: str = "1.0", requires: tuple[str, ...] = (), **modules: str
+        distribution: str,
+        hooks: dict[str, str],
+        *,
+        version: str = "1.0",
+        requires: tuple[str, ...] = (),
+        **modules: str,
     ) -> Path:
         info = site / f"{distribution.replace('-', '_')}-{version}.dist-info"
         info.mkdir()

@@ -150,7 +150,7 @@ def test_what_a_provider_raises_passes_through_with_a_note(install, wrap, discov
 def test_a_slot_that_answers_nothing_is_an_error(install, discover):
     source = "from trainwright import hookimpl\n@hookimpl\ndef compute_loss(ctx):\n    ctx\n"
     install("acme", {"compute_loss": "simpo = acme_mod"}, acme_mod=source)
-    with pytest.raises(PluginError, match="compute_loss of plugin 'simpo' .* returned nothing"):
+    with pytest.raises(PluginError, match=r"compute_loss of plugin 'simpo' .* returned nothing"):
         discover().slot("compute_loss", "simpo")(ctx=1)
 
 

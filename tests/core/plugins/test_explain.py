@@ -33,7 +33,9 @@ def explained(crowd, discover):
 
 def test_a_slot_names_wrappers_then_the_provider_with_its_reason(explained):
     hooks, _ = explained
-    rows = [(part.record.name, part.record.distribution, part.role, part.why) for part in hooks["compute_loss"].participants]
+    rows = [
+        (part.record.name, part.record.distribution, part.role, part.why) for part in hooks["compute_loss"].participants
+    ]
     assert rows == [
         ("tracer", "wrap", "wrapper", "an active wrapper runs around any provider"),
         ("simpo", "acme", "provider", "chosen by run.yaml:4: loss"),
@@ -84,7 +86,13 @@ def test_an_explanation_is_json(explained):
 
 
 def test_choices_are_read_from_a_config():
-    raw = {"model": "m", "output": "runs/x", "loss": {"name": "simpo", "beta": 2}, "metrics": ["mfu", "lag"], "env": "maze"}
+    raw = {
+        "model": "m",
+        "output": "runs/x",
+        "loss": {"name": "simpo", "beta": 2},
+        "metrics": ["mfu", "lag"],
+        "env": "maze",
+    }
     config = RunConfig(**raw)
     config._places["loss"] = "run.yaml:3"
     choices, places = choices_of(config)

@@ -17,7 +17,7 @@ def load_one(install, install_loss, discover):
     """Load a plugin with the given source beside a good one; returns its record."""
 
     def load(source, hooks=("compute_loss",), value="acme_mod"):
-        install("acme", {hook: f"simpo = {value}" for hook in hooks}, acme_mod=source)
+        install("acme", dict.fromkeys(hooks, f"simpo = {value}"), acme_mod=source)
         install_loss("beta", "fine")
         manager = discover().load()
         record, fine = manager.records
@@ -79,6 +79,7 @@ def test_a_missing_attribute_breaks_the_plugin(load_one):
         (GOOD + "methods = frozenset({'dop'})\n", "unknown method 'dop'; did you mean 'dpo'?"),
         (GOOD + "methods = 'dpo'\n", 'methods is no set of names such as frozenset({"dpo"})'),
         (GOOD + "methods = [[]]\n", "TypeError"),
+        (GOOD + "reference_free = 'yes'\n", "reference_free is neither True nor False"),
         ("def __getattr__(name): raise RuntimeError('odd module')\n" + GOOD, "odd module"),
         ("def __dir__(): raise RuntimeError('odd dir')\n" + GOOD, "odd dir"),
     ],
@@ -92,13 +93,17 @@ def test_a_fault_breaks_the_plugin_with_a_reason(load_one, source, reason):
 
 
 def test_all_faults_are_told_at_once(load_one):
-    record = load_one(GOOD.replace("(ctx)", "(model)") + "methods = ['nope']\nSettings = 3\n", ("compute_loss", "metrics"))
+    record = load_one(
+        GOOD.replace("(ctx)", "(model)") + "methods = ['nope']\nSettings = 3\n", ("compute_loss", "metrics")
+    )
     for phrase in ("has no metrics()", "Argument(s) {'model'}", "unknown method 'nope'", "its Settings"):
         assert phrase in record.reason
 
 
 def test_a_class_is_refused_with_what_to_do(load_one):
-    source = "from trainwright import hookimpl\nclass Simpo:\n    @hookimpl\n    def compute_loss(self, ctx): return 1\n"
+    source = (
+        "from trainwright import hookimpl\nclass Simpo:\n    @hookimpl\n    def compute_loss(self, ctx): return 1\n"
+    )
     record = load_one(source, value="acme_mod:Simpo")
     assert "acme_mod:Simpo is a class: make an instance" in record.reason
 
@@ -111,6 +116,7 @@ class Simpo:
     __hash__ = None
     answer = "an object"
     methods = {{"dpo"}}
+    reference_free = True
     class Settings(PluginSettings):
         beta: float = 2.0
     {marked}
@@ -122,6 +128,7 @@ simpo = Simpo()
     (record,) = manager.records
     assert record.loaded, record.reason
     assert record.methods == {"dpo"}
+    assert record.reference_free
     assert record.serves("dpo")
     assert not record.serves("sft")
     assert record.settings_model(beta=3).beta == 3.0

@@ -30,6 +30,7 @@ def faults(record: PluginRecord, plugin: object, implementations: Sequence[Imple
         *_arguments(implementations),
         *_settings(getattr(plugin, "Settings", None)),
         *_methods(getattr(plugin, "methods", None)),
+        *_reference_free(getattr(plugin, "reference_free", False)),
     ]
 
 
@@ -98,3 +99,8 @@ def _methods(methods: object) -> Iterator[str]:
         if method not in METHODS:
             guess = did_you_mean(str(method), METHODS)
             yield f"its methods names the unknown method {method!r}{guess} (known: {listed(METHODS)})"
+
+
+def _reference_free(value: object) -> Iterator[str]:
+    if not isinstance(value, bool):
+        yield "its reference_free is neither True nor False"

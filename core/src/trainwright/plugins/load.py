@@ -64,5 +64,6 @@ def _checked(record: PluginRecord, plugin: object) -> PluginRecord:
         loaded=True,
         settings_model=getattr(plugin, "Settings", None),
         methods=None if methods is None else frozenset(methods),
+        reference_free=getattr(plugin, "reference_free", False),
         parts=(Part(answering), Part(wrapping)),
     )

@@ -32,6 +32,7 @@ class PluginRecord:
         wraps: The hooks that it wraps; known once loaded.
         settings_model: Its `Settings`; None where it takes none.
         methods: The training methods that its loss serves; None for all.
+        reference_free: Whether its loss never asks for the reference model.
         parts: What is registered with pluggy once loaded: its implementations, and its wrappers.
     """
 
@@ -50,6 +51,7 @@ class PluginRecord:
     wraps: tuple[str, ...] = ()
     settings_model: type[PluginSettings] | None = None
     methods: frozenset[str] | None = None
+    reference_free: bool = False
     parts: tuple[object, object] | None = field(default=None, repr=False, compare=False)
 
     @property
@@ -85,6 +87,7 @@ class PluginRecord:
             "built_in": self.built_in,
             "loaded": self.loaded,
             "methods": None if self.methods is None else sorted(self.methods),
+            "reference_free": self.reference_free,
             "settings": self.settings_model is not None,
         }
 
