@@ -44,7 +44,7 @@ def test_labels_hold_what_the_assistant_says(tokenizer, answer):
 @pytest.mark.parametrize(
     "row",
     [
-        {"conversations": [{"from": "human", "value": "Say it"}, {"from": "gpt", "value": "Yes"}]},
+        {"conversations": [{"from": "user", "value": "Say it"}, {"from": "assistant", "value": "Yes"}]},
         {"conversations": [{"role": "user", "content": "Say it"}, {"role": "assistant", "content": "Yes"}]},
         {"prompt": [{"role": "user", "content": "Say it"}], "completion": [{"role": "assistant", "content": "Yes"}]},
     ],

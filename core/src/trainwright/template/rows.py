@@ -9,9 +9,6 @@ from typing import Any
 from trainwright.errors import DataError
 from trainwright.template.render import Message
 
-SPEAKERS = {"human": "user", "gpt": "assistant"}
-"""Names of speakers in `conversations` with `from` and `value`, and the roles that templates know."""
-
 _REMEDY = (
     "give `messages`, `conversations` (from, value), or `prompt` and `completion` as lists of messages; "
     "or train without `assistant_only_loss`"
@@ -68,8 +65,7 @@ def _message(value: Any, place: str) -> dict[str, Any]:
         raise DataError(f"`{place}` is {type(value).__name__}, not a message with `role` and `content`")
     message = dict(value)
     if message.get("role") is None and "from" in message:
-        speaker, said = message.pop("from"), message.pop("value", None)
-        message.update(role=SPEAKERS.get(speaker, speaker), content=said)
+        message.update(role=message.pop("from"), content=message.pop("value", None))
     if not isinstance(message.get("role"), str):
         raise DataError(f"`{place}` has no role", remedy="give each message a `role` and a `content`")
     return message
