@@ -54,7 +54,11 @@ def training_arguments(method: Method, values: dict[str, Any], folder: Path) -> 
 def trainer_class(method: Method) -> type[Any]:
     """TRL's trainer class for the method with Trainwright's behaviour before it."""
     base = getattr(importlib.import_module(method.module), method.trainer)
-    return type(f"Hooked{base.__name__}", (HookedTrainer, SealedCheckpoints, base), {"_tag_names": [*base._tag_names, "trainwright"]})
+    return type(
+        f"Hooked{base.__name__}",
+        (HookedTrainer, SealedCheckpoints, base),
+        {"_tag_names": [*base._tag_names, "trainwright"]},
+    )
 
 
 def make_trainer(binding: Binding, run: RunFolder, **keywords: Any) -> Any:

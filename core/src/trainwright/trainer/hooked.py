@@ -50,6 +50,7 @@ class Binding:
         metrics: Asks the metrics plugins, `(LogStep) -> numbers`; settings are theirs.
         reference: A reference model for methods whose trainer takes none.
         teacher: A teacher model for methods whose trainer takes none.
+        reference_free: The loss never asks for a reference; what TRL was given in its place is dropped.
     """
 
     method: Method
@@ -59,6 +60,7 @@ class Binding:
     metrics: Callable[[LogStep], Mapping[str, float]] = field(default=lambda step: {})
     reference: Any = None
     teacher: Any = None
+    reference_free: bool = False
 
 
 class HookedTrainer:
@@ -82,6 +84,8 @@ class HookedTrainer:
     def _adopt(self: Any, binding: Binding) -> None:
         if binding.method.batch in ("labels", "pairs", "unpaired"):
             self.data_collator = Supervise(self.data_collator, binding.method.batch)
+        if binding.reference_free:
+            self.ref_model = None
         for name in ("reference", "teacher"):
             model = getattr(binding, name)
             if model is not None:

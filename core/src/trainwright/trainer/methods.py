@@ -25,9 +25,10 @@ class Method:
             `unpaired` ([B, S] with a thumb up or down), `rollouts` (prompts and sampled completions),
             `scores` ([2B, S], for a scalar head).
         columns: The alternatives of columns that a row of data has, the first complete one counts.
-        units: What a loss may be normalised by.
+        units: What a plugin's loss may be normalised by; none where only TRL's own loss serves the method.
         needs: Config sections that the method cannot do without.
         offers: Config sections that the method takes where given.
+        takes: Of the models `reference` and `teacher`, those that TRL's trainer is given; others Trainwright keeps.
     """
 
     name: str
@@ -39,6 +40,7 @@ class Method:
     units: tuple[Unit, ...] = ()
     needs: tuple[str, ...] = ()
     offers: tuple[str, ...] = ()
+    takes: tuple[str, ...] = ()
 
 
 METHODS: dict[str, Method] = {
@@ -63,6 +65,7 @@ METHODS: dict[str, Method] = {
             (("prompt", "chosen", "rejected"), ("chosen", "rejected")),
             units=("token", "sequence", "pair"),
             offers=("reference",),
+            takes=("reference",),
         ),
         Method(
             "kto",
@@ -73,6 +76,7 @@ METHODS: dict[str, Method] = {
             (("prompt", "completion", "label"),),
             units=("token", "sequence"),
             offers=("reference",),
+            takes=("reference",),
         ),
         Method(
             "reward",
@@ -109,8 +113,8 @@ METHODS: dict[str, Method] = {
             "GKDConfig",
             "labels",
             (("messages",),),
-            units=("token", "sequence"),
             needs=("teacher",),
+            takes=("teacher",),
         ),
         Method(
             "distillation",
@@ -119,8 +123,8 @@ METHODS: dict[str, Method] = {
             "DistillationConfig",
             "rollouts",
             (("prompt",), ("messages",)),
-            units=("token", "sequence"),
             needs=("teacher",),
+            takes=("teacher",),
         ),
     )
 }

@@ -1,0 +1,224 @@
+"""From a checked config to a trainer: the ingredients, in the order in which they depend on each other.
+
+    arguments ─ processing class ─ template ─ environment ─ data ─ model ─ trainer
+
+`preview` uses all but the model, so what it shows is what is trained on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from trainwright.config.check import CheckedConfig
+from trainwright.errors import PluginError, RunError
+from trainwright.hooks import Environment, EnvSpec, LogStep, TemplateAnswer, TemplateRequest
+from trainwright.trainer.hooked import Binding
+
+if TYPE_CHECKING:
+    from trainwright.plugins.manager import PluginManager
+    from trainwright.run.folder import RunFolder
+
+NATIVE = "trl"
+
+
+@dataclass(frozen=True)
+class Ingredients:
+    """What a trainer is made of, but for the model.
+
+    Attributes:
+        args: An instance of TRL's config class.
+        processing_class: The tokenizer or processor, with the template that the run uses.
+        template: How conversations become tokens.
+        environment: What the method's roll-outs run against; empty for other methods.
+        train: The training data, tokenised where the template says how.
+        eval: The evaluation data, or None.
+    """
+
+    args: Any
+    processing_class: Any
+    template: TemplateAnswer
+    environment: Environment
+    train: Any
+    eval: Any
+
+
+def gather(checked: CheckedConfig, manager: PluginManager, run: RunFolder) -> Ingredients:
+    """Everything but the model.
+
+    Raises:
+        TrainwrightError: TRL refuses the settings, or the tokenizer, template, environment or data cannot be used.
+    """
+    from trainwright.model.load import load_processing
+    from trainwright.trainer.bind import training_arguments
+
+    config = checked.config
+    args = training_arguments(checked.method, dict(checked.training), run.checkpoints)
+    processing_class = load_processing(config.model, config)
+    template = _template(checked, manager, processing_class, getattr(args, "assistant_only_loss", False))
+    if template.chat_template is not None:
+        processing_class.chat_template = template.chat_template
+    environment = _environment(checked, manager, args.seed)
+    train, evaluation = _data(checked, environment, template, args)
+    if template.tokenize is not None:
+        args.assistant_only_loss = False  # the labels say it; TRL would look for markers in the template
+    return Ingredients(args, processing_class, template, environment, train, evaluation)
+
+
+def _template(checked: CheckedConfig, manager: PluginManager, processing: Any, assistant_only: bool) -> TemplateAnswer:
+    config = checked.config
+    request = TemplateRequest(
+        method=checked.method.name,
+        processing_class=processing,
+        settings=checked.template,
+        folder=config.folder,
+        assistant_only=bool(assistant_only),
+    )
+    slot = manager.slot("chat_template", config.template.name, config.where("template"))
+    answer: TemplateAnswer = slot(request=request)
+    return answer
+
+
+def _environment(checked: CheckedConfig, manager: PluginManager, seed: int) -> Environment:
+    config = checked.config
+    if config.env is None:
+        return Environment()
+    spec = EnvSpec(method=checked.method.name, settings=checked.env, folder=config.folder, seed=seed)
+    environment: Environment = manager.slot("build_env", config.env.name, config.where("env"))(spec=spec)
+    return environment
+
+
+def _data(checked: CheckedConfig, environment: Environment, template: TemplateAnswer, args: Any) -> tuple[Any, Any]:
+    from trainwright.data.load import load_split
+    from trainwright.template.dataset import mask_dataset
+
+    data = checked.config.data
+    train = environment.dataset
+    if train is None:
+        if data is None:
+            raise RunError("there is nothing to train on", where="data", remedy="add `data: {train: …}` to the config")
+        train = load_split(data.train, checked.config, "data.train")
+    evaluation = load_split(data.eval, checked.config, "data.eval") if data and data.eval else None
+    if template.tokenize is None or checked.method.batch != "labels":
+        return train, evaluation
+    mask = partial(
+        mask_dataset,
+        answer=template,
+        max_length=args.max_length,
+        truncation=getattr(args, "truncation_mode", "keep_start"),
+        completion_only=args.completion_only_loss is not False,
+        num_proc=args.dataset_num_proc,
+    )
+    masked = mask(train, key="data.train")
+    return masked, mask(evaluation, key="data.eval") if evaluation is not None else None
+
+
+def assemble(
+    checked: CheckedConfig, manager: PluginManager, ingredients: Ingredients, model: Any, run: RunFolder
+) -> Any:
+    """The trainer of a run.
+
+    Args:
+        checked: The checked config.
+        manager: The plugins.
+        ingredients: What `gather` made.
+        model: The model to train; PEFT is put around it by TRL where the config asks for LoRA.
+        run: The run's folder.
+
+    Raises:
+        TrainwrightError: A model cannot be loaded, or TRL refuses the combination.
+    """
+    from trainwright.model.lora import lora_config
+    from trainwright.trainer.bind import make_trainer
+
+    config = checked.config
+    lora = lora_config(config.lora, checked.method, model) if config.lora else None
+    return make_trainer(
+        _binding(checked, manager),
+        run,
+        model=model,
+        args=ingredients.args,
+        train_dataset=ingredients.train,
+        eval_dataset=ingredients.eval,
+        processing_class=ingredients.processing_class,
+        peft_config=lora,
+        **_further(checked, manager, ingredients.environment),
+    )
+
+
+def _further(checked: CheckedConfig, manager: PluginManager, environment: Environment) -> dict[str, Any]:
+    """What only some of TRL's trainers take."""
+    from trainwright.data.rewards import load_reward
+
+    config, method = checked.config, checked.method
+    given: dict[str, Any] = {}
+    if "reference" in method.takes:
+        given["ref_model"] = _reference(checked, manager)
+    if "teacher" in method.takes:
+        given["teacher_model"] = _frozen_model(config.teacher, config)
+    if "rewards|env" in method.needs:
+        own = [load_reward(reference, config) for reference in config.rewards]
+        given["reward_funcs"] = [*environment.reward_functions, *own]
+        given["tools"] = list(environment.tools) or None
+        given["environment_factory"] = environment.environment_factory
+    return given
+
+
+def _reference(checked: CheckedConfig, manager: PluginManager) -> Any:
+    """The reference model that TRL is given; for a loss that never asks for one, the cheapest that TRL accepts."""
+    from trainwright.trainer.placeholder import placeholder_model
+
+    config = checked.config
+    if config.reference is not None:
+        return _frozen_model(config.reference, config)
+    record = manager.provider("compute_loss", config.loss.name)
+    adapter = config.lora is not None or config.model.adapter is not None
+    return placeholder_model() if record.reference_free and not adapter else None
+
+
+def _frozen_model(section: Any, config: Any) -> Any:
+    from trainwright.model.load import load_model
+
+    return load_model(section, config, training=False) if section is not None else None
+
+
+def _binding(checked: CheckedConfig, manager: PluginManager) -> Binding:
+    config, method = checked.config, checked.method
+    ours = {name for name in ("reference", "teacher") if name not in method.takes}
+    return Binding(
+        method=method,
+        compute_loss=manager.slot("compute_loss", config.loss.name, config.where("loss")),
+        native=config.loss.name == NATIVE,
+        settings=checked.loss,
+        metrics=metrics_caller(manager, checked.metrics),
+        reference=_frozen_model(config.reference, config) if "reference" in ours else None,
+        teacher=_frozen_model(config.teacher, config) if "teacher" in ours else None,
+        reference_free=manager.provider("compute_loss", config.loss.name).reference_free,
+    )
+
+
+def metrics_caller(manager: PluginManager, settings: Mapping[str, Any]) -> Callable[[LogStep], Mapping[str, float]]:
+    """A function that asks the config's metrics plugins, in its order.
+
+    Raises (when called):
+        PluginError: A plugin failed, or two gave the same name.
+    """
+
+    def ask(step: LogStep) -> Mapping[str, float]:
+        origin: dict[str, str] = {}
+        numbers: dict[str, float] = {}
+        for name, own in settings.items():
+            for answer in manager.broadcast("metrics", only=[name], step=replace(step, settings=own)):
+                for key, value in (answer.value or {}).items():
+                    if key in origin or key in step.logs:
+                        raise PluginError(
+                            f"the metric {key!r} comes from {name!r} and from {origin.get(key, 'the trainer')!r}",
+                            where="metrics",
+                            remedy="take one of them out of `metrics:`",
+                        )
+                    origin[key], numbers[key] = name, float(value)
+        return numbers
+
+    return ask

@@ -1,0 +1,157 @@
+"""One run, from a checked config to a trained model; `train` starts it, `resume` continues it."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import time
+from contextlib import ExitStack
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from trainwright.config.check import CheckedConfig
+from trainwright.run.folder import RunFolder
+
+if TYPE_CHECKING:
+    from trainwright.plugins.manager import PluginManager
+    from trainwright.run.answers import Answers
+    from trainwright.run.assemble import Ingredients
+    from trainwright.run.result import RunResult
+
+
+def train(
+    checked: CheckedConfig,
+    manager: PluginManager,
+    *,
+    run: RunFolder | None = None,
+    checkpoint: Path | None = None,
+    allow_drift: bool = False,
+) -> RunResult:
+    """Train what a config says.
+
+    Args:
+        checked: The checked config.
+        manager: The plugins, found and loaded.
+        run: The folder of a run to continue; None starts one in `output:`.
+        checkpoint: The sealed checkpoint to continue from.
+        allow_drift: Continue although packages, plugins, data or the template have changed.
+
+    Returns:
+        What the run yielded, the folder included.
+
+    Raises:
+        TrainwrightError: Anything that keeps the run from starting or finishing; a run that never took a step leaves
+            nothing behind.
+    """
+    _set_environment(checked)
+    from trainwright.config.resolved import dump_resolved
+    from trainwright.run.log import run_log
+
+    with ExitStack() as stack:
+        keep = _nothing
+        resumed = run is not None
+        if run is None:
+            run = RunFolder.claim(checked.config.output, dump_resolved(checked.config))
+            keep = stack.enter_context(run.provisional())
+        stack.enter_context(run_log(run.log))
+        return _Run(checked, manager, run).go(keep, checkpoint if resumed else None, resumed, allow_drift)
+
+
+def _nothing() -> None:
+    """A run that is continued keeps its folder whatever happens."""
+
+
+def _set_environment(checked: CheckedConfig) -> None:
+    """What the hub client and TRL read when they are imported."""
+    if not checked.config.telemetry:
+        os.environ["HF_HUB_DISABLE_TELEMETRY"] = "1"
+    os.environ.setdefault("TOKENIZERS_PARALLELISM", "false")
+
+
+class _Run:
+    def __init__(self, checked: CheckedConfig, manager: PluginManager, run: RunFolder) -> None:
+        self.checked = checked
+        self.config = checked.config
+        self.manager = manager
+        self.run = run
+        self.start = time.perf_counter()
+
+    def go(self, keep: Any, checkpoint: Path | None, resumed: bool, allow_drift: bool) -> RunResult:
+        from transformers import TrainerCallback, set_seed
+
+        from trainwright.model.load import load_model
+        from trainwright.plugins.agreement import agree
+        from trainwright.run.assemble import assemble, gather
+        from trainwright.run.callbacks import watch
+
+        ingredients = gather(self.checked, self.manager, self.run)
+        agree(self.manager)
+        self._record(ingredients, resumed, allow_drift)
+        set_seed(ingredients.args.seed)
+        model = load_model(self.config.model, self.config, lora=self.config.lora, method=self.checked.method)
+        trainer = assemble(self.checked, self.manager, ingredients, model, self.run)
+        before = None if resumed else self._answer(trainer, ingredients)
+
+        class Started(TrainerCallback):  # type: ignore[misc]
+            def on_step_end(self, *args: Any, **kwargs: Any) -> None:
+                keep()
+
+        trainer.add_callback(Started())
+        with watch(trainer, self.run) as interrupt:
+            trainer.train(resume_from_checkpoint=checkpoint)
+        return self._finish(trainer, ingredients, before, interrupt.interrupted)
+
+    def _record(self, ingredients: Ingredients, resumed: bool, allow_drift: bool) -> None:
+        """Write the manifest, or compare it with what the run depends on now."""
+        from trainwright.plugins.explain import choices_of
+        from trainwright.run.drift import refuse_drift
+        from trainwright.run.files import main_process
+        from trainwright.run.manifest import build_manifest, read_manifest, write_manifest
+
+        explained = self.manager.explain(*choices_of(self.config)).as_dict()["hooks"]
+        manifest = build_manifest(
+            self.config,
+            hooks=explained,
+            template=_template_hash(ingredients),
+            data=self._fingerprints(),
+            seeds={"seed": ingredients.args.seed, "data_seed": ingredients.args.data_seed},
+            distributions=[record.distribution for record in self.manager.active],
+        )
+        if not main_process():
+            return
+        if not resumed:
+            write_manifest(self.run.manifest, manifest)
+        elif not allow_drift:
+            refuse_drift(read_manifest(self.run.manifest), manifest)
+
+    def _fingerprints(self) -> dict[str, Any]:
+        from trainwright.data.load import fingerprint
+
+        data = self.config.data
+        sources = {"train": data.train, "eval": data.eval} if data else {}
+        if self.config.answers:
+            sources["answers"] = self.config.answers.data
+        return {name: fingerprint(source, self.config) for name, source in sources.items() if source is not None}
+
+    def _answer(self, trainer: Any, ingredients: Ingredients) -> Answers | None:
+        from trainwright.run.answers import answer
+
+        if self.config.answers is None:
+            return None
+        model = trainer.accelerator.unwrap_model(trainer.model)
+        return answer(model, ingredients.processing_class, self.config.answers, self.config)
+
+    def _finish(self, trainer: Any, ingredients: Ingredients, before: Answers | None, interrupted: bool) -> RunResult:
+        from trainwright.run.result import finish
+
+        after = None
+        if not interrupted:
+            trainer.save_model(str(self.run.model))
+            after = self._answer(trainer, ingredients)
+        return finish(trainer, self.run, before=before, after=after, interrupted=interrupted, start=self.start)
+
+
+def _template_hash(ingredients: Ingredients) -> str:
+    """SHA-256 of the chat template and of who made the masks."""
+    text = f"{ingredients.template.source}\n{getattr(ingredients.processing_class, 'chat_template', None)}"
+    return hashlib.sha256(text.encode()).hexdigest()
