@@ -121,6 +121,12 @@ def test_an_unknown_name_is_told_with_the_closest_the_installed_and_how_to_insta
     )
 
 
+def test_the_closest_name_may_be_that_of_a_broken_plugin(install, discover):
+    install("acme", {"compute_loss": "simpo = acme_mod"}, acme_mod="raise RuntimeError")
+    with pytest.raises(PluginError, match="did you mean 'simpo'"):
+        discover().provider("compute_loss", "simpoo")
+
+
 def test_a_plugin_of_another_hook_is_told_apart_from_an_unknown_one(install_loss, install_metrics, discover):
     install_loss("acme", "simpo")
     install_metrics("mfu", "return {}")

@@ -94,10 +94,14 @@ def test_choices_are_read_from_a_config():
         "env": "maze",
     }
     config = RunConfig(**raw)
-    config._places["loss"] = "run.yaml:3"
+    config._places.update({"": "run.yaml:1", "loss": "run.yaml:3", "metrics": "run.yaml:5", "env": "run.yaml:6"})
     choices, places = choices_of(config)
     assert choices == {"compute_loss": "simpo", "chat_template": "auto", "metrics": ["mfu", "lag"], "build_env": "maze"}
-    assert places == {"compute_loss": "run.yaml:3: loss"}
+    assert places == {
+        "compute_loss": "run.yaml:3: loss",
+        "metrics": "run.yaml:5: metrics",
+        "build_env": "run.yaml:6: env",
+    }
 
 
 def test_equal_plugins_have_equal_fingerprints_and_a_difference_shows(crowd, discover, install_loss):

@@ -95,8 +95,7 @@ def choices_of(config: RunConfig) -> tuple[dict[str, str | list[str]], dict[str,
     }
     if config.env is not None:
         choices["build_env"] = config.env.name
-    # `where` answers with the bare key where the config does not write it.
-    places = {hook: config.where(key) for hook, key in CONFIG_KEYS.items() if config.where(key) != key}
+    places = {hook: config.where(key) for hook, key in CONFIG_KEYS.items() if key in config.model_fields_set}
     return choices, places
 
 

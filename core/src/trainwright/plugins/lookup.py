@@ -53,8 +53,9 @@ def _refuse_unknown(
     if named:
         only = "only wraps" if hook in named[0].wraps else f"provides {listed(named[0].provides)}, not"
         raise PluginError(f"plugin {named[0].label} {only} {hook}", where=where, remedy=remedy)
+    declared = (record.name for record in records if hook in record.provides)
     raise PluginError(
-        f"no plugin {name!r} is installed{did_you_mean(name, choices)}",
+        f"no plugin {name!r} is installed{did_you_mean(name, declared)}",
         where=where,
         remedy=f"{remedy}; or install the package that brings it (pip install trainwright-{name.replace('_', '-')}?)",
     )
