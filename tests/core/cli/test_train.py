@@ -65,9 +65,9 @@ def test_overrides_and_plugins_left_out_reach_the_check(run):
 
 
 @pytest.mark.parametrize("verb", ["train", "resume"])
-def test_an_interrupted_run_exits_with_130_and_no_summary(run, verb):
-    outcome, _ = run(verb, "target", ends=Result(interrupted=True))
-    assert (outcome.exit_code, outcome.stdout) == (130, "")
+def test_an_interrupted_run_exits_with_130(run, verb):
+    outcome, _ = run(verb, "target", ends=Result(interrupted=True, summary="interrupted after 3 steps"))
+    assert (outcome.exit_code, outcome.stdout) == (130, "interrupted after 3 steps\n")
 
 
 def test_a_run_that_cannot_go_on_exits_with_1(run):
@@ -75,12 +75,12 @@ def test_a_run_that_cannot_go_on_exits_with_1(run):
     assert (outcome.exit_code, outcome.stderr) == (1, "error: the data has changed\n  → --allow-drift\n")
 
 
-def test_drift_and_verbose_are_passed_on(run):
-    _, (verbose, (_, keywords)) = run("resume", "runs/first", "--allow-drift", "--verbose")
+def test_drift_overrides_and_verbose_are_passed_on(run):
+    _, (verbose, (_, keywords)) = run("resume", "runs/first", "training.max_steps=9", "--allow-drift", "--verbose")
     assert verbose is True
-    assert keywords["allow_drift"] is True
+    assert keywords == {"overrides": ["training.max_steps=9"], "allow_drift": True}
     _, (_, (_, keywords)) = run("resume", "runs/first")
-    assert keywords["allow_drift"] is False
+    assert keywords == {"overrides": (), "allow_drift": False}
 
 
 def test_only_the_first_rank_prints_the_summary(run, monkeypatch):

@@ -73,6 +73,7 @@ def train(config: Config, overrides: Overrides = None, no_plugin: NoPlugin = Non
 @app.command()
 def resume(
     folder: Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder of the run.", show_default=False)],
+    overrides: Overrides = None,
     allow_drift: Annotated[
         bool, typer.Option("--allow-drift", help="Go on although packages, data or the config have changed since.")
     ] = False,
@@ -80,11 +81,12 @@ def resume(
 ) -> None:
     """Continue an interrupted run.
 
-    It goes on from the last whole checkpoint, as if it had never stopped.
+    It goes on from the last whole checkpoint, as if it had never stopped. Overrides may make the run longer, or change how often
+    it saves and logs; all else is drift.
     """
     from trainwright.cli.train import resume as run
 
-    raise typer.Exit(run(folder, allow_drift=allow_drift, verbose=verbose))
+    raise typer.Exit(run(folder, overrides or (), allow_drift=allow_drift, verbose=verbose))
 
 
 @app.command()

@@ -23,19 +23,17 @@ def train(config: Path, overrides: Sequence[str], no_plugin: Sequence[str], *, v
     return _finish(run(checked, manager))
 
 
-def resume(folder: Path, *, allow_drift: bool, verbose: bool) -> int:
+def resume(folder: Path, overrides: Sequence[str], *, allow_drift: bool, verbose: bool) -> int:
     """Continue a run from its last whole checkpoint, print the summary; return the exit code."""
     quiet(verbose)
     from trainwright.run.resume import resume as run
 
-    return _finish(run(folder, allow_drift=allow_drift))
+    return _finish(run(folder, overrides=overrides, allow_drift=allow_drift))
 
 
 def _finish(result: RunResult) -> int:
     from trainwright.run.files import main_process
 
-    if result.interrupted:  # the run itself has said which command resumes it
-        return INTERRUPTED
     if main_process():
         print(result.summary)
-    return 0
+    return INTERRUPTED if result.interrupted else 0
