@@ -81,8 +81,8 @@ def resume(
 ) -> None:
     """Continue an interrupted run.
 
-    It goes on from the last whole checkpoint, as if it had never stopped. Overrides may make the run longer, or change how often
-    it saves and logs; all else is drift.
+    It goes on from the last whole checkpoint, as if it had never stopped. Overrides may make the run longer, or change
+    how often it saves and logs; all else is drift.
     """
     from trainwright.cli.train import resume as run
 

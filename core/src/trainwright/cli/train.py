@@ -11,7 +11,7 @@ from trainwright.cli.prepare import prepare
 from trainwright.cli.quiet import quiet
 
 if TYPE_CHECKING:
-    from trainwright.run.train import RunResult
+    from trainwright.run.result import RunResult
 
 
 def train(config: Path, overrides: Sequence[str], no_plugin: Sequence[str], *, verbose: bool) -> int:
