@@ -120,6 +120,14 @@ def test_libraries_are_silent_below_errors(chatter, monkeypatch):
     assert os.environ["TRANSFORMERS_VERBOSITY"] == "error"
 
 
+@pytest.mark.parametrize("terminal", [True, False])
+def test_progress_bars_of_libraries_are_for_terminals(chatter, monkeypatch, terminal):
+    monkeypatch.setattr(sys.stderr, "isatty", lambda: terminal, raising=False)
+    monkeypatch.delitem(os.environ, "HF_DATASETS_DISABLE_PROGRESS_BARS", raising=False)
+    chatter(verbose=False)
+    assert os.environ.get("HF_DATASETS_DISABLE_PROGRESS_BARS") == (None if terminal else "1")
+
+
 def test_verbose_leaves_everything_as_it_is(chatter, monkeypatch):
     monkeypatch.delenv("TRANSFORMERS_VERBOSITY", raising=False)
     assert chatter(verbose=True) == ["experimental", "broken", "an API will change"]

@@ -81,14 +81,16 @@ def test_ranks_other_than_the_first_say_who_they_are(monkeypatch):
 
 
 def test_a_bug_keeps_its_traceback_and_says_how_to_report_it(monkeypatch, capsys):
-    def broken(_arguments):
+    def broken(*_arguments, **_keywords):
         raise ZeroDivisionError("no user can cause this")
 
-    monkeypatch.setattr(cli, "_run", broken)
+    monkeypatch.setattr("trainwright.cli.plugins.list_plugins", broken)
     assert cli.main(["plugins"]) == 1
     captured = capsys.readouterr()
     assert captured.out == ""
     assert "ZeroDivisionError: no user can cause this" in captured.err
+    assert "in broken" in captured.err
+    assert "site-packages" not in captured.err, "the frames of the command line's own library are of no use"
     assert "this is a fault in Trainwright or in a plugin" in captured.err
     assert "trainwright 0." in captured.err
     assert "Python 3." in captured.err

@@ -15,6 +15,8 @@ _SWITCHES = {
     "HF_HUB_VERBOSITY": "error",
     "TRL_EXPERIMENTAL_SILENCE": "1",
 }
+_BARS = {"HF_HUB_DISABLE_PROGRESS_BARS": "1", "HF_DATASETS_DISABLE_PROGRESS_BARS": "1"}
+"""Bars of downloads, of tokenisation and of loading weights: welcome on a terminal, litter in a log."""
 
 
 def quiet(verbose: bool = False) -> None:
@@ -27,7 +29,7 @@ def quiet(verbose: bool = False) -> None:
         return
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
-    for name, value in _SWITCHES.items():
+    for name, value in (_SWITCHES if sys.stderr.isatty() else _SWITCHES | _BARS).items():
         os.environ.setdefault(name, value)
     for name in _LOGGERS:
         logging.getLogger(name).setLevel(logging.ERROR)

@@ -7,6 +7,7 @@ import sys
 import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
+from types import TracebackType
 from typing import Any
 
 import typer
@@ -77,7 +78,7 @@ def hang_up() -> int:
 
 def report_bug(bug: Exception) -> int:
     """Print the traceback of what no user can have caused, and how to report it; return the exit code."""
-    traceback.print_exception(bug)
+    traceback.print_exception(type(bug), bug, _below_the_command_line(bug.__traceback__))
     label = paint("bug:", "red", sys.stderr)
     print(
         f"\n{rank_prefix()}{label} this is a fault in Trainwright or in a plugin, not in what you typed.\n"
@@ -86,6 +87,14 @@ def report_bug(bug: Exception) -> int:
         file=sys.stderr,
     )
     return 1
+
+
+def _below_the_command_line(frames: TracebackType | None) -> TracebackType | None:
+    """The frames from the verb on, without typer's; all where no verb was reached."""
+    found = frames
+    while found is not None and found.tb_frame.f_globals.get("__name__") != "trainwright.cli.app":
+        found = found.tb_next
+    return found or frames
 
 
 def versions() -> str:
