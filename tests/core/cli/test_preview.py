@@ -23,8 +23,8 @@ class Row:
 
 
 ROWS = [
-    Row(["<user>", "Hi", "<bot>", "Hel", "lo", "<end>", "\n"], [0, 0, 0, 1, 1, 1, 0], "data.jsonl:1"),
-    Row(["a", "b"], [0, 1], "data.jsonl:2"),
+    Row(["<user>", "Hi", "<bot>", "Hel", "lo", "<end>", "\n"], [0, 0, 0, 1, 1, 1, 0], "row 1 (chosen)"),
+    Row(["a", "b"], [0, 1], "row 1 (rejected)"),
 ]
 
 
@@ -63,19 +63,19 @@ def test_counts_of_each_row_and_of_all(run):
     result = run()
     assert result.exit_code == 0
     assert result.stdout.splitlines() == [
-        "── data.jsonl:1: 7 tokens, 3 supervised (42.9 %)",
+        "── row 1 (chosen): 7 tokens, 3 supervised (42.9 %)",
         "<user>Hi<bot>⟦Hello<end>⟧",
         "",
         "",
-        "── data.jsonl:2: 2 tokens, 1 supervised (50.0 %)",
+        "── row 1 (rejected): 2 tokens, 1 supervised (50.0 %)",
         "a⟦b⟧",
         "",
-        "2 rows: 9 tokens, 4 supervised (44.4 %)",
+        "2 sequences: 9 tokens, 4 supervised (44.4 %)",
     ]
 
 
 def test_rows_are_limited(run):
-    assert run("--rows", "1").stdout.splitlines()[-1] == "1 row: 7 tokens, 3 supervised (42.9 %)"
+    assert run("--rows", "1").stdout.splitlines()[-1] == "1 sequence: 7 tokens, 3 supervised (42.9 %)"
     assert run("--rows", "0").exit_code == 2
 
 
@@ -84,7 +84,7 @@ def test_json(run):
     assert (found["tokens"], found["supervised"]) == (9, 4)
     assert found["share"] == pytest.approx(4 / 9)
     assert found["rows"][1] == {
-        "source": "data.jsonl:2",
+        "source": "row 1 (rejected)",
         "tokens": ["a", "b"],
         "supervised": [0, 1],
         "share": 0.5,

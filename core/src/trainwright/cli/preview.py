@@ -52,7 +52,7 @@ def _put_text(rows: Iterable[PreviewRow]) -> None:
         print(paint(f"── {row.source}: {tally(row.supervised)}", "cyan", sys.stdout))
         print(mark(row.tokens, row.supervised, colour=coloured(sys.stdout)), end="\n\n")
         masks.append(row.supervised)
-    print(f"{len(masks)} row{'' if len(masks) == 1 else 's'}: {tally([each for mask in masks for each in mask])}")
+    print(f"{len(masks)} sequence{'' if len(masks) == 1 else 's'}: {tally([each for mask in masks for each in mask])}")
 
 
 def tally(supervised: Sequence[int]) -> str:
