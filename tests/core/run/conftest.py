@@ -18,7 +18,12 @@ Launch = Callable[..., dict[str, Any]]
 @pytest.fixture(scope="session")
 def launch() -> Iterator[Launch]:
     """`launch(output, training={...}, at=["step", 5], ...)` → {"code": ..., "text": ...}; see `tiny_run`."""
-    quiet = {"OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false", "HF_HUB_OFFLINE": "1", "PYTHONWARNINGS": "ignore"}
+    quiet = {
+        "OMP_NUM_THREADS": "1",
+        "TOKENIZERS_PARALLELISM": "false",
+        "HF_HUB_OFFLINE": "1",
+        "PYTHONWARNINGS": "ignore",
+    }
     server = subprocess.Popen(
         [sys.executable, str(Path(__file__).with_name("tiny_run.py"))],
         stdin=subprocess.PIPE,

@@ -62,7 +62,7 @@ def make_trainer(folder: Any, wanted: dict[str, Any]) -> Any:
                 loss = loss + 0 * (loss - loss.detach()).sqrt()  # the root's slope at zero is infinite
             return loss * float("nan") if step == wanted.get("nan_at") else loss
 
-    words = "the cat sat on a mat while one or two dogs ran over red hills".split()
+    words = ["the", "cat", "sat", "on", "a", "mat", "while", "one", "or", "two", "dogs", "ran", "over", "hills"]
     rows = [{"text": " ".join(words[i % 5 : i % 5 + 3 + i % 7])} for i in range(14)]
     lora = LoraConfig(r=2, lora_dropout=0.3, target_modules="all-linear") if wanted.get("lora") else None
     training = {**TRAINING, **wanted.get("training", {})}
@@ -149,8 +149,7 @@ def fork(wanted: dict[str, Any]) -> dict[str, Any]:
 
 if __name__ == "__main__":
     import datasets
-    import peft
-    import trl
+    import peft  # noqa: F401
     from trl import SFTTrainer  # noqa: F401  imported before the first fork, so that no run pays for it
 
     import trainwright.run.callbacks
@@ -158,6 +157,5 @@ if __name__ == "__main__":
     import trainwright.testing.models  # noqa: F401
 
     datasets.disable_progress_bars()
-    assert peft and trl
     for line in sys.stdin:
         print(json.dumps(fork(json.loads(line))), flush=True)

@@ -1,10 +1,10 @@
 """The part of a trainer that writes checkpoints: staged, sealed, moved into place; never half of one.
 
-    class Mine(SealedCheckpoints, SFTTrainer): ...
+class Mine(SealedCheckpoints, SFTTrainer): ...
 
-    trainer = Mine(...)
-    trainer.run = RunFolder.claim(...)
-    trainer.train(resume_from_checkpoint=last_sealed(trainer.run.checkpoints))
+trainer = Mine(...)
+trainer.run = RunFolder.claim(...)
+trainer.train(resume_from_checkpoint=last_sealed(trainer.run.checkpoints))
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ else:
     _Trainer = object
 
 
-class SealedCheckpoints(_Trainer):
+class SealedCheckpoints(_Trainer):  # type: ignore[misc]
     """Mixin before a TRL trainer.
 
     Attributes:
@@ -165,8 +165,8 @@ class SealedCheckpoints(_Trainer):
 class SaveLate(TrainerCallback):  # type: ignore[misc]
     """Writes the checkpoint of an epoch's last step after the epoch's evaluation and log event, not before.
 
-    Otherwise a run that is killed in between goes on with the next epoch and never makes up for them. The same holds for
-    the last step of a run that stops early.
+    Otherwise a run that is killed in between goes on with the next epoch and never makes up for them. The same holds
+    for the last step of a run that stops early.
     """
 
     def __init__(self) -> None:

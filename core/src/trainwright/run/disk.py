@@ -5,7 +5,6 @@ from __future__ import annotations
 import errno
 import shutil
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 from trainwright.errors import RunError

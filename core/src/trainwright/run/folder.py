@@ -1,10 +1,11 @@
 """The run's folder: claimed by one run, holding everything that the run leaves behind.
 
-    runs/first/
-      config.yaml      the config, resolved            manifest.json   what the result depends on
-      metrics.jsonl    one object a log event          run.log         what the libraries had to say
-      checkpoints/     sealed checkpoints              model/          the trained model
-      result.json      how it ended                    report.html     all of it, to read
+runs/first/
+  config.yaml      the config, resolved            manifest.json   what the result depends on
+  metrics.jsonl    one object a log event          run.log         what the libraries had to say
+  checkpoints/     sealed checkpoints              model/          the trained model
+  answers.json     before and after                result.json     how it ended
+  report.html      all of it, to read
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ from pathlib import Path
 from trainwright.errors import RunError
 from trainwright.run.files import main_process
 
-_FILES = ("config.yaml", "manifest.json", "metrics.jsonl", "run.log", "result.json", "report.html")
+_FILES = ("config.yaml", "manifest.json", "metrics.jsonl", "run.log", "answers.json", "result.json", "report.html")
 _FOLDERS = ("checkpoints", "model")
 STAGING = ".partial"  # below checkpoints/: what is being written
 
@@ -66,6 +67,11 @@ class RunFolder:
     def log(self) -> Path:
         """What the libraries had to say."""
         return self.path / "run.log"
+
+    @property
+    def answers(self) -> Path:
+        """The held-out questions and what the model answered before and after training."""
+        return self.path / "answers.json"
 
     @property
     def result(self) -> Path:
@@ -124,7 +130,9 @@ class RunFolder:
         missing = [path.name for path in (run.config, run.manifest) if not path.is_file()]
         if missing:
             message = f"{folder} holds no run that can be resumed: {' and '.join(missing)} missing"
-            raise RunError(message, remedy="Name the `output:` folder of a run; start a new one with `trainwright train`.")
+            raise RunError(
+                message, remedy="Name the `output:` folder of a run; start a new one with `trainwright train`."
+            )
         return run
 
     @contextmanager
@@ -144,7 +152,7 @@ class RunFolder:
             raise
 
     def discard(self) -> None:
-        """Remove the files of a run that never took a step, and the folders that `claim` made; nothing of the user's."""
+        """Remove the files of a run that never took a step and the folders that `claim` made; nobody else's."""
         if not main_process():
             return
         for name in _FILES:

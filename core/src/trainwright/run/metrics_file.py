@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import math
-import re
 import time
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,8 +11,7 @@ from typing import Any
 from transformers import TrainerCallback
 
 from trainwright.run.files import main_process
-
-_TIMING = re.compile(r"(^time/)|(_runtime|_per_second|_time)$")
+from trainwright.run.records import record
 
 
 class MetricsFile(TrainerCallback):  # type: ignore[misc]
@@ -42,56 +39,3 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
         line = record(logs, step=state.global_step, epoch=state.epoch, seconds=time.monotonic() - self._start)
         with self._path.open("a", encoding="utf-8") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")
-
-
-def record(logs: Mapping[str, Any], *, step: int, epoch: float, seconds: float) -> dict[str, Any]:
-    """One line of the file.
-
-    Args:
-        logs: What the trainer logged; values that are not numbers are left out.
-        step: Optimizer steps done.
-        epoch: Epochs done.
-        seconds: Seconds since this process began to train.
-    """
-    line: dict[str, Any] = {"step": step, "epoch": epoch, "split": _split(logs)}
-    timings: dict[str, Any] = {}
-    for key, value in logs.items():
-        number = _number(value)
-        if key in line or number is None:
-            continue
-        target = timings if _TIMING.search(key) else line
-        target[key] = number
-    names = {key if key.startswith("time/") else f"time/{key}": value for key, value in timings.items()}
-    return {**line, **names, "time/elapsed": round(seconds, 3)}
-
-
-def read_metrics(path: Path) -> list[dict[str, Any]]:
-    """All lines of a file, numbers as numbers; a last line that was cut off is left out, no file is no lines."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    rows = []
-    for text in lines:
-        try:
-            row = json.loads(text)
-        except json.JSONDecodeError:
-            continue
-        rows.append({key: value if key == "split" else _float(value) for key, value in row.items()})
-    return rows
-
-
-def _split(logs: Mapping[str, Any]) -> str:
-    if "train_runtime" in logs:
-        return "summary"
-    return "eval" if any(key.startswith("eval_") for key in logs) else "train"
-
-
-def _number(value: Any) -> float | int | str | None:
-    value = value.item() if hasattr(value, "item") else value
-    if not isinstance(value, int | float):
-        return None
-    if math.isfinite(value):
-        return value
-    return "NaN" if math.isnan(value) else ("Infinity" if value > 0 else "-Infinity")
-
-
-def _float(value: Any) -> Any:
-    return float(value) if isinstance(value, str) else value

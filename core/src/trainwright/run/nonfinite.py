@@ -17,8 +17,8 @@ _NEVER = 2**31 - 1
 class StopOnNonFinite(TrainerCallback):  # type: ignore[misc]
     """Ends the run by an error where the loss or the gradient norm became NaN or infinite.
 
-    The first bad step is kept on the device. It is looked at when something is logged, evaluated or saved anyway, and at
-    the end of each epoch, so no step waits for the device and no checkpoint is written after that step.
+    The first bad step is kept on the device. It is looked at when something is logged, evaluated or saved anyway, and
+    at the end of each epoch, so no step waits for the device and no checkpoint is written after that step.
     A gradient norm is left alone where a gradient scaler (fp16) skips such steps by itself.
 
     Args:

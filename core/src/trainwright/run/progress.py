@@ -11,13 +11,11 @@ from typing import TYPE_CHECKING, Any
 from transformers import TrainerCallback
 
 from trainwright.run.files import main_process
+from trainwright.run.records import SPEED
 
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.progress import Progress as Bar
-
-SPEED = "time/tokens_per_second"
-"""The logged key that the display takes the speed from."""
 
 _SHOWN = {"loss": ".4f", "eval_loss": ".4f", "grad_norm": ".3f", "learning_rate": ".2e", "reward": ".3f"}
 

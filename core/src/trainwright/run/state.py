@@ -1,8 +1,8 @@
 """What a checkpoint must hold beside TRL's own files, so that a resumed run equals an uninterrupted one exactly.
 
 transformers and TRL forget, on resume: the loss summed since the last log event, TRL's metrics of that interval, the
-token count, the roll-out buffer of GRPO and its kin, the order of an epoch that a sampler drew from a generator that was
-not reset, and the order under several ranks. Each rank keeps its own file, because each has its own sums.
+token count, the roll-out buffer of GRPO and its kin, the order of an epoch that a sampler drew from a generator that
+was not reset, and the order under several ranks. Each rank keeps its own file, because each has its own sums.
 """
 
 from __future__ import annotations
