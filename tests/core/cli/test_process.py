@@ -90,3 +90,10 @@ def test_no_words_show_the_help(command):
     done = command()
     assert done.returncode == 2
     assert "Usage: trainwright" in done.stdout + done.stderr
+
+
+def test_completion_imports_nothing_heavy(command):
+    typed = {"_TRAINWRIGHT_COMPLETE": "complete_zsh", "_TYPER_COMPLETE_ARGS": "trainwright train run.yaml --no-plugin "}
+    done = command(flags=("-X", "importtime"), **typed)
+    assert "trl" in done.stdout, "the plugin of that name completes"
+    assert not imported(done.stderr) & HEAVY
