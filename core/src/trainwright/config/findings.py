@@ -114,7 +114,7 @@ def _finding(details: ErrorDetails, spot: Spot, key: str) -> Finding:
         near = nearest(value, named) if isinstance(value, str) else None
         remedy = f"Did you mean `{near}`?" if near else ""
         return Finding(key, f"expected {expected(spot.annotation)}, got {got(value)}", remedy)
-    if bound := next((f"{words} {context[name]}" for name, words in _BOUNDS.items() if name in context), ""):
+    if bound := next((f"{words} {context[name]:g}" for name, words in _BOUNDS.items() if name in context), ""):
         return Finding(key, f"must be {bound}, got {got(value)}")
     if kind == "finite_number":
         return Finding(key, f"must be a finite number, got {value}")

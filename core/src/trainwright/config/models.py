@@ -143,6 +143,13 @@ class RunConfig(Section):
             raise ValueError(f"unknown method {value!r}; known: {', '.join(METHODS)}")
         return value
 
+    @field_validator("template", mode="before")
+    @classmethod
+    def _from_template_file(cls, value: Any) -> Any:
+        """`template: my.jinja` stands for `{name: file, path: my.jinja}`."""
+        is_file = isinstance(value, str) and value.endswith(".jinja")
+        return {"name": "file", "path": value} if is_file else value
+
     def where(self, key: str) -> str:
         """The place of a dotted key as `file:line: key`; of its nearest parent that was written, if it was not."""
         parts = key.split(".")

@@ -20,7 +20,7 @@ def check_needs(report: Report, method: Method) -> None:
         if not any(_given(report, name) for name in names):
             wanted = " or ".join(f"`{name}:`" for name in names)
             report.add(names[0], f"method `{method.name}` needs {wanted}", f"Add {wanted}.")
-    if config.data is None and not (config.env and "env" in _read_by(method)):
+    if not _given(report, "data") and not (config.env and "env" in _read_by(method)):
         report.add("data", f"method `{method.name}` needs `data:`", "Add `data: {train: FILE or hub id}`.")
     for name in _READ_BY_SOME:
         if _given(report, name) and name not in _read_by(method):
@@ -32,7 +32,7 @@ def check_needs(report: Report, method: Method) -> None:
 
 
 def _given(report: Report, name: str) -> bool:
-    return getattr(report.config, name) not in (None, []) or report.is_broken(name)
+    return getattr(report.config, name) not in (None, []) or report.is_touched(name)
 
 
 def _read_by(method: Method) -> set[str]:

@@ -45,6 +45,9 @@ def _value(text: str, source: Source) -> Any:
 
 def _move_place(source: Source, key: str) -> None:
     """The command line is now the place of `key`; what stood below it in the file is gone."""
+    parts = key.split(".")
+    for depth in range(1, len(parts)):  # sections that were made on the way
+        source.places.setdefault(dotted(*parts[:depth]), PLACE)
     for known in [known for known in source.places if known.startswith(f"{key}.")]:
         del source.places[known]
     source.places[key] = PLACE
@@ -98,4 +101,6 @@ def _spelt_out(value: Any, parts: Sequence[str], wanted: str) -> dict[str, Any]:
         if model in SHORTHANDS:
             return {SHORTHANDS[model]: value}
     key = dotted(*parts)
+    if isinstance(value, list):
+        _index(value, wanted, (*parts, wanted))
     raise ConfigError([Problem(f"`{key}` holds {got(value)}, so it has no `{wanted}`", remedy=f"Set `{key}` itself.")])

@@ -171,14 +171,16 @@ def _check_file(report: Report, key: str, file: Path, function: str) -> None:
             report.add(key, f"{file} defines no `{function}`", remedy)
 
 
-def _names(tree: ast.Module) -> set[str]:
+def _names(tree: ast.AST) -> set[str]:
     """What a module's top level binds; `*` where it imports everything of another."""
     names: set[str] = set()
-    for node in ast.walk(tree):
+    for node in ast.iter_child_nodes(tree):
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.ClassDef):
             names.add(node.name)
-        elif isinstance(node, ast.Import | ast.ImportFrom):
+            continue  # what is inside is not the module's
+        if isinstance(node, ast.Import | ast.ImportFrom):
             names |= {(alias.asname or alias.name).split(".")[0] for alias in node.names}
         elif isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store):
             names.add(node.id)
+        names |= _names(node)
     return names

@@ -28,6 +28,10 @@ class Report:
         """Whether the key, or a section that holds it, is known to be broken."""
         return any(key == broken or key.startswith(f"{broken}.") for broken in self._broken)
 
+    def is_touched(self, key: str) -> bool:
+        """Whether the key, or anything in it, is known to be broken."""
+        return self.is_broken(key) or any(broken.startswith(f"{key}.") for broken in self._broken)
+
     def add(self, key: str, message: str, remedy: str = "") -> None:
         """Note what is wrong with a dotted key."""
         if not self.is_broken(key):

@@ -80,9 +80,10 @@ def got(value: Any) -> str:
 
 def nearest(name: str, known: Iterable[str]) -> str | None:
     """The known name that `name` is most likely a slip of, or None."""
-    known = list(known)
-    begun = [other for other in known if name and other.lower().startswith(name.lower())]
-    return next(iter(begun or difflib.get_close_matches(name.lower(), known, n=1, cutoff=0.6)), None)
+    lowered = {other.lower(): other for other in known}
+    begun = [low for low in lowered if name and low.startswith(name.lower())]
+    near = begun or difflib.get_close_matches(name.lower(), lowered, n=1, cutoff=0.6)
+    return lowered[near[0]] if near else None
 
 
 def suggestion(name: str, known: Iterable[str]) -> str:

@@ -1,0 +1,162 @@
+"""A config against what is installed: plugins, the method's needs, TRL's fields, data; every problem in one error."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from trainwright.config.check import CheckedConfig
+from trainwright.hooks import PluginSettings
+
+Check = Callable[..., CheckedConfig]
+Complaints = Callable[..., list[str]]
+GOOD = """\
+model: acme/tiny
+data: {train: train.jsonl}
+loss: {name: acme, chunk_size: 64}
+metrics: [{name: acme, mode: exact}]
+training:
+  max_steps: 3
+output: runs/x
+"""
+PAIRS = '{"prompt": "a", "chosen": "b", "rejected": "c"}\n'
+
+
+def test_a_good_config_comes_back_with_settings_of_the_plugins_own_models(check: Check) -> None:
+    checked = check(GOOD)
+    assert (checked.loss.chunk_size, checked.loss.mode) == (64, "fast")
+    assert checked.metrics["acme"].mode == "exact"
+    assert checked.template == PluginSettings()
+    assert checked.env is None
+    assert checked.training == {"max_steps": 3}
+    assert checked.method.trainer == "SFTTrainer"
+    assert checked.notices == ()
+
+
+@pytest.mark.parametrize(
+    ("override", "expected"),
+    [
+        ("loss=acm", "command line: loss: no plugin 'acm' is installed"),
+        ("loss=crooked", "command line: loss: plugin 'crooked' (acme 1.0) is broken"),
+        ("template=acme", "command line: template: plugin 'acme' (acme 1.0) provides"),
+        ("metrics.1=mfu", "command line: metrics.1: no plugin 'mfu' is installed"),
+        ("metrics.1=acme", "command line: metrics.1: metrics plugin `acme` is named twice\n  → Keep one of them."),
+        ("loss.chunk_siz=3", "command line: loss.chunk_siz: unknown key `chunk_siz`\n  → Did you mean `chunk_size`?"),
+        ("loss.chunk_size=big", "command line: loss.chunk_size: expected a whole number, got the text 'big'"),
+        ("loss.mode=fats", "expected one of fast, exact, got the text 'fats'\n  → Did you mean `fast`?"),
+        ("metrics.0.mode=slow", "command line: metrics.0.mode: expected one of fast, exact, got the text 'slow'"),
+        ("loss={name: trl, x: 1}", "command line: loss.x: unknown key `x`\n  → Plugin `trl` takes no settings."),
+        ("loss.learning_rate=1", "→ `learning_rate` belongs under `training:`."),
+        ("training.max_step=1", "command line: training.max_step: unknown key `max_step`\n  → Did you mean `max_steps`?"),
+        ("training.lora={r: 8}", "→ `lora` belongs at the top level, not in a section."),
+        ("training.r=8", "command line: training.r: unknown key `r`\n  → `r` belongs under `lora:`."),
+        ("training.loss_type=dft", "command line: training.loss_type: `loss_type` belongs to TRL's own loss"),
+        ("training.output_dir=x", "→ Instead: `output:` names the run's folder"),
+        ("training.eval_strategy=epoch", "evaluation is asked for, and there is no `data.eval`\n  → Add `data.eval`"),
+        ("training={fp16: true, bf16: true}", "`fp16` and `bf16` are both set\n  → Keep one of them."),
+        ("training.deepspeed=ds.json", "command line: training.deepspeed: no such file: ds.json"),
+        ("data=", "command line: data: method `sft` needs `data:`\n  → Add `data: {train: FILE or hub id}`."),
+        ("data={train: {path: acme/rows, streaming: true}}", ""),
+        ("data.train.path=trian.jsonl", "data.train.path: no such file: trian.jsonl\n  → Did you mean `train.jsonl`?"),
+        ("rewards=[a:b]", "command line: rewards: method `sft` does not read `rewards:`\n  → Remove it."),
+        ("training.seed=13", "13 brings bad luck [plugin acme]\n  → Take another."),
+        ("training.seed=14", "validate_config of plugin 'acme' (acme 1.0) raised RuntimeError: cannot count"),
+    ],
+)
+def test_what_does_not_fit_is_said_with_place_and_remedy(complaints: Complaints, check: Check, override: str, expected: str) -> None:
+    if not expected:
+        check(GOOD, override)
+        return
+    assert any(expected in complaint for complaint in complaints(GOOD, override)), complaints(GOOD, override)
+
+
+def test_problems_of_the_file_come_together_with_those_of_the_check(complaints: Complaints) -> None:
+    text = GOOD.replace("max_steps", "max_step").replace("output:", "outptu:").replace("64", "none")
+    text = text.replace("train.jsonl", "none.jsonl")
+    assert [complaint.partition("\n")[0] for complaint in complaints(text)] == [
+        "run.yaml:1: output: `output` is missing",
+        "run.yaml:7: outptu: unknown key `outptu`",
+        "run.yaml:3: loss.chunk_size: expected a whole number, got the text 'none'",
+        "run.yaml:6: training.max_step: unknown key `max_step`",
+        "run.yaml:2: data.train.path: no such file: none.jsonl",
+    ]
+
+
+def test_nothing_more_is_said_of_a_key_that_is_known_to_be_broken(complaints: Complaints) -> None:
+    (only,) = complaints(GOOD, "data.train=3")
+    assert only.startswith("command line: data.train: expected ")
+    (only,) = complaints(GOOD, "model.path=3")
+    assert only.startswith("command line: model.path: expected text, got the number 3")
+
+
+def test_a_loss_that_does_not_serve_the_method_is_told_which_does(complaints: Complaints, folder: Path) -> None:
+    (folder / "train.jsonl").write_text('{"prompt": "a", "completion": "b", "label": true}\n')
+    (only,) = complaints(GOOD, "method=kto")
+    assert only == (
+        "run.yaml:3: loss: loss `acme` does not serve method `kto`\n  → It serves dpo, sft. Losses for `kto`: trl."
+    )
+
+
+def test_a_method_without_units_takes_the_loss_of_trl_only(complaints: Complaints, check: Check, folder: Path) -> None:
+    (folder / "train.jsonl").write_text(PAIRS)
+    (only,) = complaints(GOOD, "method=reward")
+    assert "loss `acme` does not serve method `reward`" in only
+    assert check(GOOD, "method=reward", "loss=trl").method.name == "reward"
+
+
+@pytest.mark.parametrize(
+    ("method", "expected"),
+    [
+        ("grpo", "run.yaml:1: rewards: method `grpo` needs `rewards:` or `env:`\n  → Add `rewards:` or `env:`."),
+        ("gkd", "run.yaml:1: teacher: method `gkd` needs `teacher:`\n  → Add `teacher:`."),
+        ("distillation", "teacher: method `distillation` needs `teacher:`"),
+    ],
+)
+def test_a_method_says_what_it_cannot_do_without(complaints: Complaints, method: str, expected: str) -> None:
+    assert expected in "\n".join(complaints(GOOD, f"method={method}", "loss=trl"))
+
+
+@pytest.mark.parametrize(
+    ("method", "section", "expected"),
+    [
+        ("dpo", "teacher=acme/big", "method `dpo` does not read `teacher:`"),
+        ("reward", "reference=acme/big", "method `reward` does not read `reference:`"),
+        ("sft", "teacher=acme/big", "the loss `trl` of method `sft` does not read `teacher:`"),
+        ("reward", "answers={data: train.jsonl}", "a reward model gives scores, not answers"),
+    ],
+)
+def test_a_section_that_nothing_would_read_is_refused(complaints: Complaints, method: str, section: str, expected: str) -> None:
+    assert expected in "\n".join(complaints(GOOD, f"method={method}", section, "loss=trl"))
+
+
+def test_a_plugin_loss_may_read_a_teacher(check: Check) -> None:
+    assert check(GOOD, "teacher=acme/big").config.teacher is not None
+
+
+def test_deprecated_fields_are_notices_not_problems(check: Check) -> None:
+    (notice,) = check(GOOD, "training.pad_token=x").notices
+    assert "pad_token` is deprecated in TRL" in notice.message
+    assert notice.where == "command line: training.pad_token"
+
+
+def test_files_of_settings_are_made_absolute(check: Check, folder: Path) -> None:
+    (folder / "ds.json").write_text("{}")
+    checked = check(GOOD, "training.fsdp_config=ds.json", 'training.accelerator_config="{}"')
+    assert checked.training["fsdp_config"] == str(folder / "ds.json")
+    assert checked.training["accelerator_config"] == "{}"
+
+
+def test_answers_need_a_right_answer(complaints: Complaints, folder: Path) -> None:
+    (folder / "held_out.jsonl").write_text('{"text": "no answer in here"}\n')
+    (only,) = complaints(GOOD, "answers.data=held_out.jsonl")
+    assert only.startswith("held_out.jsonl:1: missing columns: the rows have `text`")
+
+
+def test_packages_that_a_setting_needs_are_sought_before_the_run(complaints: Complaints, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("trainwright.config.needs.find_spec", lambda name: None)
+    said = "\n".join(complaints(GOOD, "lora.quantize=4bit", "training.use_liger_kernel=true"))
+    assert "lora.quantize: quantised training needs the package bitsandbytes, which is not installed" in said
+    assert "→ pip install 'trainwright[qlora]'" in said
+    assert "`use_liger_kernel` needs the package liger_kernel, which is not installed\n  → pip install liger-kernel" in said
