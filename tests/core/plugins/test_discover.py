@@ -74,6 +74,15 @@ def test_wrong_metadata_breaks_the_plugin_alone(install, install_loss, discover,
     assert fine.state == "active"
 
 
+def test_what_an_interrupted_install_left_is_broken_and_harms_nobody(install_loss, discover):
+    (install_loss("acme", "simpo") / "METADATA").unlink()
+    install_loss("fine", "fine")
+    fine, left = discover().records
+    assert (fine.name, fine.state) == ("fine", "active")
+    assert (left.name, left.state) == ("simpo", "broken")
+    assert "no METADATA" in left.reason
+
+
 def test_an_older_api_is_incompatible_and_says_who_must_move(install, discover):
     install("acme", {"trainwright.v0.compute_loss": "simpo = absent_module"})
     record = only(discover())

@@ -12,8 +12,6 @@ from collections.abc import Iterable, Iterator
 from dataclasses import replace
 from importlib.metadata import Distribution, EntryPoint
 
-from packaging.utils import canonicalize_name
-
 from trainwright.hooks import API_VERSION, HOOKS, PROJECT
 from trainwright.plugins.names import did_you_mean
 from trainwright.plugins.records import PluginRecord, in_hook_order
@@ -33,21 +31,30 @@ def find_plugins(distributions: Iterable[Distribution]) -> list[PluginRecord]:
     for distribution in distributions:
         if f"[{PROJECT}." not in (distribution.read_text("entry_points.txt") or ""):
             continue
+        whose = _whose(distribution)
         # A distribution found twice is shadowed the way its modules are: the first on the path counts.
-        name = canonicalize_name(distribution.name or "")
-        if name not in found:
-            found[name] = list(_plugins_of(distribution))
+        if whose.key[0] not in found:
+            found[whose.key[0]] = list(_plugins_of(distribution, whose))
     return sorted((record for records in found.values() for record in records), key=lambda record: record.key)
 
 
-def _plugins_of(distribution: Distribution) -> Iterator[PluginRecord]:
-    whose = PluginRecord(
-        name=distribution.name or "unnamed",
-        distribution=distribution.name or "a distribution without a name",
-        version=distribution.version or "of unknown version",
-        value="",
-        location=str(distribution.locate_file("")),
+def _whose(distribution: Distribution) -> PluginRecord:
+    """A record that knows its distribution only."""
+    location = str(distribution.locate_file(""))
+    try:
+        name, version = distribution.name, distribution.version
+    except Exception:  # what an unreadable METADATA raises differs between versions of Python
+        name = version = ""
+    if name and version:
+        return PluginRecord(name=name, distribution=name, version=version, value="", location=location)
+    unknown = PluginRecord(
+        name="unnamed", distribution=f"unnamed in {location}", version="?", value="", location=location
     )
+    reason = "its distribution has no METADATA with a name and a version, as after an interrupted pip install"
+    return replace(unknown, state="broken", reason=reason, remedy=f"remove its *.dist-info from {location}")
+
+
+def _plugins_of(distribution: Distribution, whose: PluginRecord) -> Iterator[PluginRecord]:
     declared: defaultdict[str, list[EntryPoint]] = defaultdict(list)
     try:
         for entry in distribution.entry_points:
@@ -56,9 +63,10 @@ def _plugins_of(distribution: Distribution) -> Iterator[PluginRecord]:
     except Exception as error:  # the standard library lets whatever its parser meets through
         yield _broken(whose, f"its entry_points.txt cannot be read ({error})")
         return
-    unmet = unmet_requirements(distribution)
+    unmet = unmet_requirements(distribution) if whose.state == "active" else []
     for name, entries in declared.items():
-        yield _judge(replace(whose, name=name, value=entries[0].value), entries, unmet)
+        record = replace(whose, name=name, value=entries[0].value)
+        yield _judge(record, entries, unmet) if whose.state == "active" else record
 
 
 def _judge(record: PluginRecord, entries: list[EntryPoint], unmet: list[str]) -> PluginRecord:

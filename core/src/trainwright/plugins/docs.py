@@ -29,7 +29,7 @@ class Docstring:
 
     Attributes:
         text: What stands before the sections.
-        sections: Section → its text, dedented.
+        sections: Section → its text.
     """
 
     text: str
@@ -100,9 +100,8 @@ def _types(function: Any) -> list[type]:
     pending = " ".join(map(str, function.__annotations__.values()))
     while pending:
         named = (getattr(hooks, word, None) for word in dict.fromkeys(re.findall(r"\w+", pending)))
-        fresh = [
-            kind for kind in named if isinstance(kind, type) and dataclasses.is_dataclass(kind) and kind not in found
-        ]
+        kinds = (kind for kind in named if isinstance(kind, type) and dataclasses.is_dataclass(kind))
+        fresh = [kind for kind in kinds if kind not in found]
         found += fresh
         pending = " ".join(str(field.type) for kind in fresh for field in dataclasses.fields(kind))
     return found
