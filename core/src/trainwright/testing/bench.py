@@ -1,4 +1,4 @@
-"""One optimizer step of a loss through a real trainer, with its gradients kept: what `LossContract` compares.
+"""Steps of a loss through a real trainer, with the gradients kept: what `LossContract` compares.
 
 outcome = one_step(Case(loss="chunked_nll", rows=8, per_device=2, accumulate=4))
 """
@@ -23,7 +23,7 @@ class Case:
     """What is trained, and how its rows are cut into micro-batches.
 
     Attributes:
-        loss: The loss plugin's name.
+        loss: The loss plugin's name, or its function.
         method: The training method.
         settings: The plugin's settings, unchecked.
         family: A family of `trainwright.testing.tiny_model`.
@@ -40,7 +40,7 @@ class Case:
         reference_seed: Seed of the reference model of methods that have one.
     """
 
-    loss: str
+    loss: str | Callable[..., Any]
     method: str = "sft"
     settings: Mapping[str, Any] = field(default_factory=dict)
     family: str = "llama"
@@ -64,16 +64,16 @@ class Outcome:
     Attributes:
         loss: The loss that was logged, a mean over all ranks.
         gradients: Parameter name → gradient before clipping, as the optimizer would see it.
-        logs: Everything that was logged.
+        history: Everything that was logged, one entry a log event.
     """
 
     loss: float
     gradients: dict[str, Any]
-    logs: dict[str, float]
+    history: list[dict[str, float]]
 
 
 def one_step(case: Case) -> Outcome:
-    """Train one step with learning rate 0 and return its loss and gradients."""
+    """Train one step with learning rate 0 (or what `case.training` says) and return its loss and gradients."""
     with tempfile.TemporaryDirectory() as folder:
         trainer = _trainer(case, Path(folder))
         keeper = _keeper()
@@ -82,9 +82,9 @@ def one_step(case: Case) -> Outcome:
             case.wrap(trainer)
         losses = _keep_losses(trainer)
         trainer.train()
-    logs = next(entry for entry in trainer.state.log_history if "loss" in entry)
+    history = [entry for entry in trainer.state.log_history if "loss" in entry]
     alone = trainer.accelerator.num_processes == 1
-    return Outcome(sum(losses) if alone else logs["loss"], keeper.gradients, logs)
+    return Outcome(sum(losses) if alone else history[0]["loss"], keeper.gradients, history)
 
 
 def _keep_losses(trainer: Any) -> list[float]:
@@ -157,11 +157,13 @@ def _length_reward(completions: Sequence[Any], **columns: Any) -> list[float]:
 
 
 def binding(case: Case) -> Any:
-    """The binding of a case's loss, looked up among the installed plugins."""
+    """The binding of a case's loss: a function's, or that of an installed plugin."""
     from trainwright.plugins.manager import PluginManager
     from trainwright.trainer.hooked import Binding
     from trainwright.trainer.methods import METHODS
 
+    if callable(case.loss):
+        return Binding(METHODS[case.method], case.loss, native=False)
     manager = PluginManager.discover()
     manager.load()
     record = manager.provider("compute_loss", case.loss)

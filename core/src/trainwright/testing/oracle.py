@@ -34,7 +34,7 @@ def plain_outcome(case: Case, reference: Reference) -> Outcome | None:
         return None
     loss.backward()
     named = trainer.model.named_parameters()
-    return Outcome(loss.item(), {name: p.grad for name, p in named if p.grad is not None}, {})
+    return Outcome(loss.item(), {name: p.grad for name, p in named if p.grad is not None}, [])
 
 
 def sequence_logps(model: Any, batch: Any) -> list[Any]:
