@@ -56,6 +56,7 @@ def prepare(path: Path, overrides: Sequence[str], no_plugin: Sequence[str]) -> t
     from trainwright.config.check import check_config
     from trainwright.config.load import draft_config
     from trainwright.errors import ConfigError
+    from trainwright.run.files import main_process
 
     draft = draft_config(path, overrides)
     if draft.config is None:
@@ -65,8 +66,9 @@ def prepare(path: Path, overrides: Sequence[str], no_plugin: Sequence[str]) -> t
     except ConfigError as error:
         raise ConfigError([*draft.problems, *error.problems]) from error
     checked = check_config(config, manager, draft)
-    for warning in (*manager.warnings(), *checked.notices):
-        warn(str(warning))
+    if main_process():
+        for warning in (*manager.warnings(), *checked.notices):
+            warn(str(warning))
     return checked, manager
 
 

@@ -28,7 +28,7 @@ def paint(text: str, colour: Colour, stream: TextIO) -> str:
 
 def warn(text: str) -> None:
     """One warning on stderr."""
-    print(f"{rank_prefix()}{paint('warning:', 'yellow', sys.stderr)} {text}", file=sys.stderr)
+    print(f"{paint('warning:', 'yellow', sys.stderr)} {text}", file=sys.stderr)
 
 
 def rank_prefix() -> str:
