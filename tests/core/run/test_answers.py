@@ -5,11 +5,12 @@ from __future__ import annotations
 import copy
 import random
 
+import numpy as np
 import pytest
 import torch
 
 from trainwright.errors import DataError
-from trainwright.run.answers import AnswerRecord, Answers, answer_rows, stop_ids
+from trainwright.run.answers import AnswerRecord, Answers, answer_rows, stop_ids, undisturbed
 from trainwright.testing import tiny_model, tiny_tokenizer
 
 
@@ -145,6 +146,18 @@ def test_training_goes_on_bit_for_bit(tokenizer, checkpointing):
     assert all(torch.equal(value, with_answers[0][name]) for name, value in without[0].items())
     assert with_answers[1:] == without[1:]
     assert not all(without[1])
+
+
+def test_random_numbers_drawn_while_answering_are_not_missed(model):
+    def draw():
+        return torch.rand(1).item(), random.random(), np.random.rand()
+
+    torch.manual_seed(0), random.seed(0), np.random.seed(0)
+    expected = draw()
+    torch.manual_seed(0), random.seed(0), np.random.seed(0)
+    with undisturbed(model):
+        draw()
+    assert draw() == expected
 
 
 def test_dropout_is_off_while_answering(tokenizer):

@@ -138,6 +138,12 @@ def test_rows_that_truncation_empties_are_counted(answer, caplog):
     assert "training.max_length" in str(caught.value)
 
 
+def test_a_first_token_alone_carries_no_loss():
+    first = TemplateAnswer(tokenize=lambda messages, tools=None: Tokens([1, 2], [1, 0]))
+    with pytest.raises(DataError, match="no row keeps a token that carries loss beyond the first token"):
+        mask(rows("Yes"), first)
+
+
 def test_a_stream_is_masked_as_it_is_read(tokenizer, answer):
     bad = {"messages": [{"role": "user", "content": "Say it"}]}
     read = []

@@ -85,6 +85,13 @@ def test_a_bad_file_is_found_by_validate_and_by_the_run(tokenizer, tmp_path, con
     assert message in str(problem)
 
 
+def test_a_path_alone_stands_for_the_provider_file(tmp_path):
+    config = RunConfig(model="m", output="o", template=str(tmp_path / "none.jinja"))
+    assert config.template.name == "file"
+    (problem,) = file.validate_config(config)
+    assert "no chat template at" in problem.message
+
+
 def test_validate_accepts_markers_and_ignores_other_providers(tmp_path):
     good = tmp_path / "good.jinja"
     good.write_text("{% for m in messages %}{% generation %}{% continue %}{% endgeneration %}{% endfor %}")

@@ -37,6 +37,13 @@ def test_a_prompt_that_differs_from_the_past(tokenizer, two_turns):
     assert "prompt at inference: " in message
 
 
+def test_a_template_that_lets_the_last_turn_go_on_after_its_stop_token(tokenizer, two_turns):
+    tokenizer.chat_template += "{% if not add_generation_prompt %}That was all.{% endif %}"
+    message = refusal(tokenizer, two_turns)
+    assert "writes message 1 (assistant) otherwise" in message
+    assert "⟂ 'That was all.'" in message
+
+
 def test_a_template_that_drops_assistant_turns(tokenizer, two_turns):
     tokenizer.chat_template = tokenizer.chat_template.replace("{{ m.content }}", "{{ m.content if m.role == 'user' }}")
     message = refusal(tokenizer, two_turns)

@@ -83,7 +83,8 @@ def _report(masked: Dataset, key: str, max_length: int | None, truncation: Trunc
         raise DataError.together(_refusals(refused, len(masked), key))
     _check_totals(sum(masked["_supervised"]), sum(masked["_tokens"]), key)
     lost = sum(kept == 0 for kept in masked["_kept"])
-    where = f"when rows are cut to max_length={max_length} ({truncation})"
+    cut = f"when rows are cut to max_length={max_length} ({truncation})"
+    where = "beyond the first token, which nothing predicts" if max_length is None else cut
     if lost == len(masked):
         raise DataError(
             f"no row keeps a token that carries loss {where}",
