@@ -102,6 +102,8 @@ def plant(trainer: Any, wanted: dict[str, Any]) -> None:
     trainer.add_callback(Strike())
     save_rng_state = trainer._save_rng_state
     trainer._save_rng_state = lambda path: (strike("half saved"), save_rng_state(path))[1]
+    if "save_fault" in wanted:
+        trainer._save_scaler = lambda path: 1 / 0
     if "file_limit" in wanted:
         limit_files(trainer, **wanted["file_limit"])
 

@@ -32,7 +32,7 @@ def watch(trainer: Any, run: RunFolder) -> Iterator[Interrupt]:
     for shown_otherwise in (PrinterCallback, ProgressCallback):
         trainer.remove_callback(shown_otherwise)
     progress, interrupt = Progress(), Interrupt(trainer)
-    callbacks = (MetricsFile(run.metrics), progress, StopOnNonFinite(trainer), interrupt)
+    callbacks = (MetricsFile(run), progress, StopOnNonFinite(trainer), interrupt)
     for callback in callbacks:
         trainer.add_callback(callback)
     try:

@@ -19,7 +19,7 @@ from transformers import TrainerCallback
 
 from trainwright.errors import RunError
 from trainwright.run.disk import explain, needed_bytes, write_failure
-from trainwright.run.files import sync
+from trainwright.run.files import sizes, sync
 from trainwright.run.folder import STAGING, RunFolder
 from trainwright.run.ranks import Ranks
 from trainwright.run.seal import publish, rotate, write_seal
@@ -143,13 +143,16 @@ class SealedCheckpoints(_Trainer):  # type: ignore[misc]
             failure = error
         if not self.ranks.any(failure is not None):
             return
+        written = 0
         if self.args.should_save and self._staging is not None:
+            written = sum(sizes(self._staging).values())
             shutil.rmtree(self._staging, ignore_errors=True)
         self.ranks.wait()
         if failure is None:
             raise RunError(f"another rank could not write checkpoint-{self.state.global_step}")
         if write_failure(failure):
-            raise explain(failure, self.state.global_step, needed_bytes(self), self.run) from failure
+            needed = max(written, needed_bytes(self))
+            raise explain(failure, self.state.global_step, needed, self.run) from failure
         raise failure
 
     def _published(self, checkpoint: Path) -> Path:

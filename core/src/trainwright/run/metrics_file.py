@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from transformers import TrainerCallback
 
+from trainwright.run.disk import writing
 from trainwright.run.files import main_process
+from trainwright.run.folder import RunFolder
 from trainwright.run.records import record
 
 
@@ -21,11 +22,11 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
     A number that is not finite, which JSON cannot express, is written as text that `float()` reads.
 
     Args:
-        path: The file.
+        run: The run's folder.
     """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
+    def __init__(self, run: RunFolder) -> None:
+        self._run = run
         self._start = time.monotonic()
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
@@ -33,9 +34,13 @@ class MetricsFile(TrainerCallback):  # type: ignore[misc]
         self._start = time.monotonic()
 
     def on_log(self, args: Any, state: Any, control: Any, logs: Mapping[str, Any] | None = None, **kwargs: Any) -> None:
-        """Append one line."""
+        """Append one line.
+
+        Raises:
+            RunError: It cannot be written.
+        """
         if not main_process() or not logs:
             return
         line = record(logs, step=state.global_step, epoch=state.epoch, seconds=time.monotonic() - self._start)
-        with self._path.open("a", encoding="utf-8") as file:
+        with writing(f"step {state.global_step} of the metrics", self._run), self._run.metrics.open("a") as file:
             file.write(json.dumps(line, allow_nan=False) + "\n")

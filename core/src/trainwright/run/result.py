@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from trainwright.errors import RunError
+from trainwright.run.disk import writing
 from trainwright.run.files import human, main_process, write_json
 from trainwright.run.folder import RunFolder
 from trainwright.run.machine import peak_memory
@@ -117,8 +118,9 @@ def finish(
     if main_process():
         from trainwright.run.report import write_report
 
-        result.save()
-        write_report(run)
+        with writing("the result", run):
+            result.save()
+            write_report(run)
     return result
 
 
