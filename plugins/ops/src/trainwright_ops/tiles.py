@@ -155,7 +155,7 @@ def _row_dot(
     left: Tensor,  # (n, V)
     right: Tensor,  # (n, V)
 ) -> Tensor:
-    """Dot product of each row, `(n,)`, a few rows at a time: no third tile, and no matrix product that may run in TF32."""
+    """Dot product of each row, `(n,)`, a few rows at a time: no third tile, and no matrix product, lest it be TF32."""
     scratch = HOST_SCRATCH if left.device.type == "cpu" else DEVICE_SCRATCH
     rows = max(1, scratch // left.shape[1])
-    return torch.cat([(a * b).sum(-1) for a, b in zip(left.split(rows), right.split(rows), strict=True)])
+    return torch.cat([(a * b).sum(-1) for a, b in zip(torch.split(left, rows), torch.split(right, rows), strict=True)])
