@@ -83,14 +83,18 @@ class _Run:
         from trainwright.plugins.agreement import agree
         from trainwright.run.assemble import assemble, gather
         from trainwright.run.callbacks import watch
+        from trainwright.run.files import main_process
+        from trainwright.run.result import write_answers
 
         ingredients = gather(self.checked, self.manager, self.run)
         agree(self.manager)
-        self._record(ingredients, resumed, allow_drift)
+        self._record(ingredients, resumed, checkpoint, allow_drift)
         set_seed(ingredients.args.seed)
         model = load_model(self.config.model, self.config, lora=self.config.lora, method=self.checked.method)
         trainer = assemble(self.checked, self.manager, ingredients, model, self.run)
-        before = None if resumed else self._answer(trainer, ingredients)
+        before = None if checkpoint else self._answer(trainer, ingredients)
+        if before is not None and main_process():
+            write_answers(self.run, before)
 
         class Started(TrainerCallback):  # type: ignore[misc]
             def on_step_end(self, *args: Any, **kwargs: Any) -> None:
@@ -101,28 +105,25 @@ class _Run:
             trainer.train(resume_from_checkpoint=checkpoint)
         return self._finish(trainer, ingredients, before, interrupt.interrupted)
 
-    def _record(self, ingredients: Ingredients, resumed: bool, allow_drift: bool) -> None:
+    def _record(self, ingredients: Ingredients, resumed: bool, checkpoint: Path | None, allow_drift: bool) -> None:
         """Write the manifest, or compare it with what the run depends on now."""
         from trainwright.plugins.explain import choices_of
-        from trainwright.run.drift import refuse_drift
         from trainwright.run.files import main_process
-        from trainwright.run.manifest import build_manifest, read_manifest, write_manifest
+        from trainwright.run.manifest import build_manifest, write_manifest
+        from trainwright.run.resume import admit
 
-        explained = self.manager.explain(*choices_of(self.config)).as_dict()["hooks"]
         manifest = build_manifest(
             self.config,
-            hooks=explained,
+            hooks=self.manager.explain(*choices_of(self.config)).as_dict()["hooks"],
             template=_template_hash(ingredients),
             data=self._fingerprints(),
             seeds={"seed": ingredients.args.seed, "data_seed": ingredients.args.data_seed},
             distributions=[record.distribution for record in self.manager.active],
         )
-        if not main_process():
-            return
-        if not resumed:
+        if resumed:
+            admit(self.run, manifest, checkpoint, allow_drift=allow_drift)
+        elif main_process():
             write_manifest(self.run.manifest, manifest)
-        elif not allow_drift:
-            refuse_drift(read_manifest(self.run.manifest), manifest)
 
     def _fingerprints(self) -> dict[str, Any]:
         from trainwright.data.load import fingerprint
@@ -142,11 +143,13 @@ class _Run:
         return answer(model, ingredients.processing_class, self.config.answers, self.config)
 
     def _finish(self, trainer: Any, ingredients: Ingredients, before: Answers | None, interrupted: bool) -> RunResult:
+        from trainwright.run.disk import writing
         from trainwright.run.result import finish
 
         after = None
         if not interrupted:
-            trainer.save_model(str(self.run.model))
+            with writing("the model", self.run):
+                trainer.save_model(str(self.run.model))
             after = self._answer(trainer, ingredients)
         return finish(trainer, self.run, before=before, after=after, interrupted=interrupted, start=self.start)
 

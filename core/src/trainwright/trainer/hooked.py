@@ -100,6 +100,7 @@ class HookedTrainer:
 
     def get_batch_samples(self: Any, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[Any, Any]:
         """Fetch an accumulation window, and count its units over all ranks before its first step."""
+        self._clock.begin(self.state.global_step)
         samples, items = super().get_batch_samples(epoch_iterator, num_batches, device)  # type: ignore[misc]
         self._window = {}
         if not self.binding.native and self.binding.method.batch != "rollouts":
@@ -278,19 +279,21 @@ class _Clock:
     """Wall-clock time between log events, pauses excluded."""
 
     def __init__(self) -> None:
-        self._start = time.perf_counter()
+        self._start: float | None = None
         self._step = 0
+
+    def begin(self, step: int) -> None:
+        """Start counting at the run's first step; nothing later."""
+        if self._start is None:
+            self._start, self._step = time.perf_counter(), step
 
     def lap(self, step: int) -> tuple[int, float]:
         """Steps and seconds since the last lap."""
         now = time.perf_counter()
-        steps, seconds = step - self._step, max(now - self._start, 1e-9)
+        start = now if self._start is None else self._start
+        steps, seconds = step - self._step, max(now - start, 1e-9)
         self._start, self._step = now, step
         return steps, seconds
-
-    def restart(self, step: int) -> None:
-        """Start counting here."""
-        self._start, self._step = time.perf_counter(), step
 
     @contextmanager
     def paused(self) -> Any:
@@ -299,7 +302,8 @@ class _Clock:
         try:
             yield
         finally:
-            self._start += time.perf_counter() - before
+            if self._start is not None:
+                self._start += time.perf_counter() - before
 
 
 def base_model(model: Any) -> Any:
