@@ -127,6 +127,12 @@ def test_requirements_of_extras_and_of_other_platforms_do_not_count(install_loss
     assert only(discover()).state == "active"
 
 
+def test_a_pre_release_meets_a_requirement(install, install_loss, discover):
+    install("needed", {}, version="2.0rc1")
+    install_loss("acme", "simpo", requires=("needed>=1.5",))
+    assert only(discover()).state == "active"
+
+
 def test_finding_what_is_installed_here_imports_nothing_heavy():
     """In a process of its own, on the real `sys.path`: the whole listing, then what it imported."""
     code = """

@@ -136,6 +136,19 @@ simpo = Simpo()
     assert manager.slot("compute_loss", "simpo")(ctx=None) == "an object"
 
 
+@pytest.mark.parametrize("markers", [("hookimpl", "staticmethod"), ("staticmethod", "hookimpl")])
+def test_a_static_method_is_called_or_reported_and_never_passed_over(install, discover, markers):
+    decorators = "".join(f"    @{marker}\n" for marker in markers)
+    source = f"from trainwright import hookimpl\nclass Simpo:\n{decorators}    def compute_loss(ctx): return 'static'\n"
+    install("acme", {"compute_loss": "simpo = acme_mod:simpo"}, acme_mod=source + "simpo = Simpo()\n")
+    manager = discover().load()
+    (record,) = manager.records
+    if record.loaded:
+        assert manager.slot("compute_loss", "simpo")(ctx=None) == "static"
+    else:
+        assert "not marked with @hookimpl" in record.reason
+
+
 def test_one_module_may_stand_under_two_names(install, discover):
     install("acme", {"compute_loss": "one = acme_mod\ntwo = acme_mod"}, acme_mod=GOOD)
     manager = discover().load()
