@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import logging
 
 import pytest
@@ -84,6 +85,20 @@ def test_all_refused_rows_are_reported_with_their_numbers(answer):
     assert "data.train: row 6:" in message
     assert "8 more of 32 rows are refused" in message
     assert len(caught.value.problems) == 21
+
+
+def test_refused_rows_of_a_file_have_their_lines(answer, tmp_path):
+    from trainwright.config.models import DataSource, RunConfig
+    from trainwright.template.places import file_places
+
+    path = tmp_path / "data.jsonl"
+    good, bad = rows("Yes")[0], {"messages": [{"role": "user", "content": "Say it"}]}
+    path.write_text("\n".join(["", json.dumps(good), "", json.dumps(bad)]))
+    source = DataSource(path=str(path))
+    places = file_places(source, RunConfig(model="m", output="o"), "data.train")
+    with pytest.raises(DataError) as caught:
+        mask([good, bad], answer, places=places)
+    assert [problem.where for problem in caught.value.problems] == [f"{path}:4"]
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainwright.run.questions import Question, questions
+from trainwright.template.places import Places, file_places
 from trainwright.template.render import text_tokenizer
 from trainwright.template.stops import stop_tokens
 
@@ -73,7 +74,12 @@ def answer(model: Any, processing_class: Any, section: AnswersSection, config: R
     if section.limit is not None:
         rows = rows.take(section.limit)
     return answer_rows(
-        model, processing_class, rows, max_new_tokens=section.max_new_tokens, batch_size=section.batch_size
+        model,
+        processing_class,
+        rows,
+        max_new_tokens=section.max_new_tokens,
+        batch_size=section.batch_size,
+        places=file_places(section.data, config, "answers.data"),
     )
 
 
@@ -84,6 +90,7 @@ def answer_rows(
     *,
     max_new_tokens: int = 64,
     batch_size: int = 16,
+    places: Places | None = None,
 ) -> Answers:
     """Answer questions, several at once, padded on the left.
 
@@ -93,11 +100,12 @@ def answer_rows(
         rows: Conversations whose last turn is the right answer, or plain `prompt` and `completion`.
         max_new_tokens: Tokens generated at most for an answer.
         batch_size: Questions answered at once.
+        places: Finds the `file:line` of rows, for errors; default: their numbers.
 
     Raises:
         DataError: Rows without a right answer, or no rows.
     """
-    asked = questions(rows, processing_class)
+    asked = questions(rows, processing_class, places)
     tokenizer = text_tokenizer(processing_class)
     records = []
     with undisturbed(model):

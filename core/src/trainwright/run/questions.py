@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from trainwright.errors import DataError, Problem
+from trainwright.template.places import Places, place
 from trainwright.template.render import Message, Renderer, text_tokenizer
 from trainwright.template.rows import conversation
 from trainwright.template.spans import without_weights
@@ -30,24 +31,30 @@ class Question:
     expected: str
 
 
-def questions(rows: Iterable[Mapping[str, Any]], processing_class: Any) -> list[Question]:
+def questions(rows: Iterable[Mapping[str, Any]], processing_class: Any, places: Places | None = None) -> list[Question]:
     """Read conversations, or plain `prompt` and `completion`, as questions.
 
     The last turn is the right answer; what precedes it is rendered with the generation prompt.
+
+    Args:
+        rows: The rows.
+        processing_class: The tokenizer or processor.
+        places: Finds the `file:line` of rows; default: their numbers.
 
     Raises:
         DataError: All rows without a right answer, or no rows at all.
     """
     found: list[Question] = []
-    problems: list[Problem] = []
-    for number, row in enumerate(rows, 1):
+    refused: dict[int, Problem] = {}
+    for index, row in enumerate(rows):
         try:
             found.append(_plain(row, processing_class) if _is_plain(row) else _chat(row, processing_class))
         except DataError as error:
-            problem = error.problems[0]
-            problems.append(Problem(problem.message, f"{KEY}: row {number}", problem.remedy))
-    if problems:
-        raise DataError.together(problems)
+            refused[index] = error.problems[0]
+    if refused:
+        known = places(list(refused)) if places else {}
+        wheres = {index: known.get(index, place(KEY, index)) for index in refused}
+        raise DataError.together([replace(problem, where=wheres[index]) for index, problem in refused.items()])
     if not found:
         raise DataError("there are no questions", where=KEY, remedy="give rows with a right answer")
     return found

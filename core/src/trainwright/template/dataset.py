@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 
 from trainwright.errors import DataError, Problem
 from trainwright.hooks import TemplateAnswer
-from trainwright.template.row_mask import COUNTS, IGNORED, RowMasker, StreamMasker, Truncation, features, place
+from trainwright.template.places import Places, place
+from trainwright.template.row_mask import COUNTS, IGNORED, RowMasker, StreamMasker, Truncation, features
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -29,6 +30,7 @@ def mask_dataset(
     truncation: Truncation = "keep_start",
     completion_only: bool = True,
     num_proc: int | None = None,
+    places: Places | None = None,
 ) -> Dataset | IterableDataset:
     """Tokenise conversations and mask all but what the assistant says.
 
@@ -44,6 +46,7 @@ def mask_dataset(
         truncation: Which end it will keep.
         completion_only: Whether assistant turns of a `prompt` carry no loss, as TRL's `completion_only_loss`.
         num_proc: Processes to work with.
+        places: Finds the `file:line` of refused rows (`places.file_places`); default: their numbers.
 
     Raises:
         DataError: All refused rows with their numbers (the first 20 in full); or no token carries loss, every token
@@ -72,15 +75,29 @@ def mask_dataset(
         num_proc=num_proc,
         desc=f"Masking {key}",
     )
-    _report(masked, key, max_length, truncation)
+    _raise_refusals(masked, key, places)
+    _check_losses(masked, key, max_length, truncation)
     return masked.remove_columns(list(COUNTS))
 
 
-def _report(masked: Dataset, key: str, max_length: int | None, truncation: Truncation) -> None:
-    """Raise or warn about what the rows' counts say."""
-    refused = [(index, refusal) for index, refusal in enumerate(masked["_refusal"]) if refusal]
-    if refused:
-        raise DataError.together(_refusals(refused, len(masked), key))
+def _raise_refusals(masked: Dataset, key: str, places: Places | None) -> None:
+    """Raise one error with every refused row, if there is any."""
+    refused = {index: refusal for index, refusal in enumerate(masked["_refusal"]) if refusal}
+    if not refused:
+        return
+    shown = list(refused)[:SHOWN]
+    known = places(shown) if places else {}
+    problems = []
+    for index in shown:
+        message, remedy = json.loads(refused[index])
+        problems.append(Problem(message, known.get(index, place(key, index)), remedy))
+    if len(refused) > SHOWN:
+        problems.append(Problem(f"{len(refused) - SHOWN} more of {len(masked)} rows are refused", key))
+    raise DataError.together(problems)
+
+
+def _check_losses(masked: Dataset, key: str, max_length: int | None, truncation: Truncation) -> None:
+    """Raise or warn where tokens that carry loss are missing, or prompts carry it too."""
     _check_totals(sum(masked["_supervised"]), sum(masked["_tokens"]), key)
     lost = sum(kept == 0 for kept in masked["_kept"])
     cut = f"when rows are cut to max_length={max_length} ({truncation})"
@@ -93,16 +110,6 @@ def _report(masked: Dataset, key: str, max_length: int | None, truncation: Trunc
         )
     if lost:
         _log.warning("%s: %d of %d rows carry no loss %s and are left out", key, lost, len(masked), where)
-
-
-def _refusals(refused: Sequence[tuple[int, str]], rows: int, key: str) -> list[Problem]:
-    problems = []
-    for index, refusal in refused[:SHOWN]:
-        message, remedy = json.loads(refusal)
-        problems.append(Problem(message, place(key, index), remedy))
-    if len(refused) > SHOWN:
-        problems.append(Problem(f"{len(refused) - SHOWN} more of {rows} rows are refused", key))
-    return problems
 
 
 def _check_totals(supervised: int, tokens: int, key: str) -> None:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -39,9 +38,8 @@ def chat_template(request: TemplateRequest) -> TemplateAnswer:
     return masked_answer(MaskingTokenizer(request.processing_class, text), f"file: {path.name}", text)
 
 
-@hookimpl
-def validate_config(config: RunConfig) -> Iterable[Problem]:
-    """Find a missing or broken template file before any model is loaded."""
+def check_template_file(config: RunConfig) -> list[Problem]:
+    """What is wrong with the file that `template:` names, found before any model is loaded; nothing for others."""
     path = config.template.settings.get("path")
     if config.template.name != "file" or not isinstance(path, str):
         return []

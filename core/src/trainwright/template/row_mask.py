@@ -10,6 +10,7 @@ from typing import Any, Literal
 from trainwright import __version__
 from trainwright.errors import DataError
 from trainwright.hooks import Tokens
+from trainwright.template.places import place
 from trainwright.template.rows import conversation
 
 Truncation = Literal["keep_start", "keep_end"]
@@ -93,11 +94,6 @@ class StreamMasker:
             problem = error.problems[0]
             raise DataError(problem.message, where=place(self.key, index), remedy=problem.remedy) from error
         return {"input_ids": masked["input_ids"], "labels": masked["labels"]}
-
-
-def place(key: str, index: int) -> str:
-    """Rows are counted from 1, as an editor counts the lines of a JSONL file."""
-    return f"{key}: row {index + 1}"
 
 
 def _cut(labels: list[int], length: int, truncation: Truncation) -> list[int]:
