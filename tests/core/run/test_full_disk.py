@@ -1,4 +1,4 @@
-"""A disk that is full while a checkpoint is written: one clear message, the last good checkpoint, nothing of the other."""
+"""A disk that is full while a checkpoint is written: one clear message, and the last good checkpoint stays."""
 
 from __future__ import annotations
 
@@ -57,7 +57,10 @@ def test_an_error_that_is_no_failed_write_is_no_message_about_the_disk(launch: A
         (OSError(errno.ENOSPC, "No space left on device"), "no space is left on the disk"),
         (OSError(errno.EDQUOT, "Disk quota exceeded"), "the disk quota is used up"),
         (Exception("No space left on device (os error 28)"), "no space is left on the disk"),
-        (RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0"), "torch could not write on"),
+        (
+            RuntimeError("[enforce fail at inline_container.cc:672] . unexpected pos 64 vs 0"),
+            "torch could not write on",
+        ),
         (PermissionError(errno.EACCES, "Permission denied"), "PermissionError"),
     ],
 )
@@ -67,14 +70,10 @@ def test_failed_writes_are_recognised(error: Exception, said: str) -> None:
 
 
 def test_failed_writes_are_recognised_below_other_errors() -> None:
-    try:
-        try:
-            raise OSError(errno.ENOSPC, "No space left on device")
-        except OSError as error:
-            raise ValueError("saving failed") from error
-    except ValueError as error:
-        assert write_failure(error)
-        assert cause(error) == "no space is left on the disk"
+    error = ValueError("saving failed")
+    error.__cause__ = OSError(errno.ENOSPC, "No space left on device")
+    assert write_failure(error)
+    assert cause(error) == "no space is left on the disk"
 
 
 @pytest.mark.parametrize("error", [RuntimeError("CUDA out of memory"), KeyError("x"), ZeroDivisionError()])

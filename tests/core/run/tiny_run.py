@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 import os
 import signal
+import socket
 import sys
 import traceback
 from pathlib import Path
@@ -38,7 +39,8 @@ def run(wanted: dict[str, Any]) -> None:
     from trainwright.run.seal import last_sealed
 
     output = Path(wanted["output"])
-    folder = RunFolder(output) if output.exists() else RunFolder.claim(output, "method: sft\n")
+    resumed = wanted.get("resumed", output.exists())
+    folder = RunFolder(output) if resumed else RunFolder.claim(output, "method: sft\n")
     trainer = make_trainer(folder, wanted)
     with watch(trainer, folder) as interrupt:
         trainer.train(resume_from_checkpoint=last_sealed(folder.checkpoints))
@@ -126,27 +128,44 @@ def limit_files(trainer: Any, step: int, size: int) -> None:
 
 
 def fork(wanted: dict[str, Any]) -> dict[str, Any]:
-    """One run in a fork."""
-    output = Path(wanted["output"]).with_suffix(".out")
-    child = os.fork()
-    if child == 0:
-        descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
-        os.dup2(descriptor, 1)
-        os.dup2(descriptor, 2)
+    """One run in as many forks as it has ranks; code and output are the first rank's."""
+    ranks, port = wanted.get("ranks", 1), free_port()
+    children = []
+    for rank in range(ranks):
+        output = Path(wanted["output"]).with_suffix(f".{rank}.out")
+        child = os.fork()
+        if child == 0:
+            if ranks > 1:
+                os.environ.update(MASTER_ADDR="127.0.0.1", MASTER_PORT=str(port), WORLD_SIZE=str(ranks))
+                os.environ.update(RANK=str(rank), LOCAL_RANK=str(rank))
+            run_to_exit(wanted if wanted.get("strikes", rank) == rank else {**wanted, "at": None}, output)
+        children.append((child, output))
+    statuses = [os.waitpid(child, 0)[1] for child, _ in children]
+    return {"code": os.waitstatus_to_exitcode(statuses[0]), "text": children[0][1].read_text()}
+
+
+def run_to_exit(wanted: dict[str, Any], output: Path) -> None:
+    descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+    os.dup2(descriptor, 1)
+    os.dup2(descriptor, 2)
+    code = 3
+    try:
+        run(wanted)
+        code = 0
+    except TrainwrightError as error:
+        print(error)
         code = 1
-        try:
-            run(wanted)
-            code = 0
-        except TrainwrightError as error:
-            print(error)
-        except BaseException:
-            traceback.print_exc()
-            code = 3
-        finally:
-            sys.stdout.flush()
-            os._exit(code)
-    _, status = os.waitpid(child, 0)
-    return {"code": os.waitstatus_to_exitcode(status), "text": output.read_text()}
+    except BaseException:
+        traceback.print_exc()
+    finally:
+        sys.stdout.flush()
+        os._exit(code)
+
+
+def free_port() -> int:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return int(listener.getsockname()[1])
 
 
 if __name__ == "__main__":

@@ -6,6 +6,7 @@ name in `checkpoints/` is a whole checkpoint, and a crash at any moment leaves t
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import shutil
@@ -44,7 +45,7 @@ class Seal:
 
 def write_seal(checkpoint: Path, *, step: int, ranks: int, metrics_bytes: int) -> None:
     """Bring every file of a checkpoint to the disk, then seal it."""
-    files = sizes(checkpoint)
+    files = {name: size for name, size in sizes(checkpoint).items() if name != SEAL}
     for name in files:
         sync(checkpoint / name)
     content = {"format": _FORMAT, "step": step, "ranks": ranks, "metrics_bytes": metrics_bytes, "files": files}
@@ -112,6 +113,8 @@ def publish(staged: Path, checkpoints: Path) -> Path:
     staged.rename(final)
     sync(checkpoints)
     shutil.rmtree(replaced, ignore_errors=True)
+    with contextlib.suppress(OSError):  # not empty, or gone already
+        staged.parent.rmdir()
     return final
 
 
