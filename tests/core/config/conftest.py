@@ -16,7 +16,7 @@ from trainwright.plugins.manager import PluginManager
 
 ROW = '{"messages": [{"role": "user", "content": "1+1?"}, {"role": "assistant", "content": "2"}]}\n'
 
-ACME = '''
+ACME = """
 from typing import Literal
 from trainwright import PluginSettings, Problem, hookimpl
 
@@ -38,7 +38,7 @@ def validate_config(config):
         yield Problem("13 brings bad luck", config.where("training.seed"), "Take another.")
     if config.training.get("seed") == 14:
         raise RuntimeError("cannot count")
-'''
+"""
 
 
 @pytest.fixture

@@ -49,7 +49,10 @@ def test_a_good_config_comes_back_with_settings_of_the_plugins_own_models(check:
         ("metrics.0.mode=slow", "command line: metrics.0.mode: expected one of fast, exact, got the text 'slow'"),
         ("loss={name: trl, x: 1}", "command line: loss.x: unknown key `x`\n  → Plugin `trl` takes no settings."),
         ("loss.learning_rate=1", "→ `learning_rate` belongs under `training:`."),
-        ("training.max_step=1", "command line: training.max_step: unknown key `max_step`\n  → Did you mean `max_steps`?"),
+        (
+            "training.max_step=1",
+            "command line: training.max_step: unknown key `max_step`\n  → Did you mean `max_steps`?",
+        ),
         ("training.lora={r: 8}", "→ `lora` belongs at the top level, not in a section."),
         ("training.r=8", "command line: training.r: unknown key `r`\n  → `r` belongs under `lora:`."),
         ("training.loss_type=dft", "command line: training.loss_type: `loss_type` belongs to TRL's own loss"),
@@ -65,7 +68,9 @@ def test_a_good_config_comes_back_with_settings_of_the_plugins_own_models(check:
         ("training.seed=14", "validate_config of plugin 'acme' (acme 1.0) raised RuntimeError: cannot count"),
     ],
 )
-def test_what_does_not_fit_is_said_with_place_and_remedy(complaints: Complaints, check: Check, override: str, expected: str) -> None:
+def test_what_does_not_fit_is_said_with_place_and_remedy(
+    complaints: Complaints, check: Check, override: str, expected: str
+) -> None:
     if not expected:
         check(GOOD, override)
         return
@@ -127,7 +132,9 @@ def test_a_method_says_what_it_cannot_do_without(complaints: Complaints, method:
         ("reward", "answers={data: train.jsonl}", "a reward model gives scores, not answers"),
     ],
 )
-def test_a_section_that_nothing_would_read_is_refused(complaints: Complaints, method: str, section: str, expected: str) -> None:
+def test_a_section_that_nothing_would_read_is_refused(
+    complaints: Complaints, method: str, section: str, expected: str
+) -> None:
     assert expected in "\n".join(complaints(GOOD, f"method={method}", section, "loss=trl"))
 
 
@@ -154,9 +161,14 @@ def test_answers_need_a_right_answer(complaints: Complaints, folder: Path) -> No
     assert only.startswith("held_out.jsonl:1: missing columns: the rows have `text`")
 
 
-def test_packages_that_a_setting_needs_are_sought_before_the_run(complaints: Complaints, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_packages_that_a_setting_needs_are_sought_before_the_run(
+    complaints: Complaints, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr("trainwright.config.needs.find_spec", lambda name: None)
     said = "\n".join(complaints(GOOD, "lora.quantize=4bit", "training.use_liger_kernel=true"))
     assert "lora.quantize: quantised training needs the package bitsandbytes, which is not installed" in said
     assert "→ pip install 'trainwright[qlora]'" in said
-    assert "`use_liger_kernel` needs the package liger_kernel, which is not installed\n  → pip install liger-kernel" in said
+    assert (
+        "`use_liger_kernel` needs the package liger_kernel, which is not installed\n  → pip install liger-kernel"
+        in said
+    )

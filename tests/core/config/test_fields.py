@@ -98,7 +98,7 @@ def test_the_cache_is_named_by_what_it_depends_on(monkeypatch: pytest.MonkeyPatc
 
 
 def test_without_trl_the_error_says_how_to_get_it(monkeypatch: pytest.MonkeyPatch) -> None:
-    with pytest.raises(TrainwrightError, match="no-such-thing is not installed\n.*pip install no-such-thing"):
+    with pytest.raises(TrainwrightError, match=r"no-such-thing is not installed\n.*pip install no-such-thing"):
         fields._version("no-such-thing")
 
 

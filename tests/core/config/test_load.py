@@ -33,11 +33,20 @@ def said(tmp_path: Path, text: str) -> list[str]:
             "answers: {data: {path: a, limt: 2}}",
             "run.yaml:3: answers.data.limt: unknown key `limt`\n  → Did you mean `limit`?",
         ),
-        ("learning_rate: 1", "run.yaml:3: learning_rate: unknown key `learning_rate`\n  → `learning_rate` belongs under `training:`."),
+        (
+            "learning_rate: 1",
+            "run.yaml:3: learning_rate: unknown key `learning_rate`\n  → `learning_rate` belongs under `training:`.",
+        ),
         ("dora: true", "run.yaml:3: dora: unknown key `dora`\n  → `dora` belongs under `lora:`."),
-        ("max_new_tokens: 3", "run.yaml:3: max_new_tokens: unknown key `max_new_tokens`\n  → `max_new_tokens` belongs under `answers:`."),
+        (
+            "max_new_tokens: 3",
+            "run.yaml:3: max_new_tokens: unknown key `max_new_tokens`\n  → `max_new_tokens` belongs under `answers:`.",
+        ),
         ("output_dir: x", "→ `output_dir` belongs elsewhere: `output:` names the run's folder"),
-        ("lora: {training: {}}", "run.yaml:3: lora.training: unknown key `training`\n  → `training` belongs at the top level"),
+        (
+            "lora: {training: {}}",
+            "run.yaml:3: lora.training: unknown key `training`\n  → `training` belongs at the top level",
+        ),
         ("zzzz: 1", "run.yaml:3: zzzz: unknown key `zzzz`"),
     ],
 )
@@ -49,24 +58,39 @@ def test_an_unknown_key_at_any_depth_is_told_what_was_meant(tmp_path: Path, line
 @pytest.mark.parametrize(
     ("lines", "expected"),
     [
-        ("lora: {r: '16'}", "run.yaml:3: lora.r: expected a whole number, got the text '16'\n  → Write the number without quotes."),
+        (
+            "lora: {r: '16'}",
+            "run.yaml:3: lora.r: expected a whole number, got the text '16'\n  → Write the number without quotes.",
+        ),
         ("lora: {r: 1.5}", "lora.r: expected a whole number, got the number 1.5"),
         ("lora: {r: true}", "lora.r: expected a whole number, got `true`"),
         ("lora: {r: 0}", "run.yaml:3: lora.r: must be at least 1, got the number 0"),
         ("lora: {dropout: 1}", "lora.dropout: must be less than 1, got the number 1"),
         ("lora: {alpha: .nan}", "lora.alpha: must be a finite number, got nan"),
-        ("lora: {dora: yes}", "lora.dora: expected `true` or `false`, got the text 'yes'\n  → Write `true`, without quotes."),
-        ("lora: {bias: al}", "lora.bias: expected one of none, all, lora_only, got the text 'al'\n  → Did you mean `all`?"),
+        (
+            "lora: {dora: yes}",
+            "lora.dora: expected `true` or `false`, got the text 'yes'\n  → Write `true`, without quotes.",
+        ),
+        (
+            "lora: {bias: al}",
+            "lora.bias: expected one of none, all, lora_only, got the text 'al'\n  → Did you mean `all`?",
+        ),
         ("lora: 16", "run.yaml:3: lora: expected a mapping, got the number 16"),
         ("lora: [r, 16]", "run.yaml:3: lora: expected a mapping, got a list"),
         ("telemetry: 1", "telemetry: expected `true` or `false`, got the number 1"),
         ("rewards: f.py:g", "rewards: expected a list of texts, got the text 'f.py:g'"),
-        ("rewards: [f.py:g, 3]", "run.yaml:3: rewards.1: expected text, got the number 3\n  → Write it in quotes: \"3\"."),
+        (
+            "rewards: [f.py:g, 3]",
+            'run.yaml:3: rewards.1: expected text, got the number 3\n  → Write it in quotes: "3".',
+        ),
         ("data: {train: {path: [a, 3]}}", "run.yaml:3: data.train.path.1: expected text, got the number 3"),
         ("data: {train: {path: {}}}", "data.train.path: expected text or a list of texts, got a mapping"),
         ("data: {}", "run.yaml:3: data.train: `data.train` is missing\n  → Add `train:` the training data."),
         ("metrics: mfu", "run.yaml:3: metrics: expected a list, got the text 'mfu'"),
-        ("metrics:\n- mfu\n- {}", "run.yaml:5: metrics.1.name: `metrics.1.name` is missing\n  → Add `name:` the plugin's name"),
+        (
+            "metrics:\n- mfu\n- {}",
+            "run.yaml:5: metrics.1.name: `metrics.1.name` is missing\n  → Add `name:` the plugin's name",
+        ),
         ("method: dop", "run.yaml:3: method: unknown method 'dop'; known: sft, dpo,"),
         ("method: dop", "→ Did you mean `dpo`?"),
         ("training: fast", "run.yaml:3: training: expected a mapping, got the text 'fast'"),

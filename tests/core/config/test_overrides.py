@@ -28,7 +28,13 @@ def path(tmp_path: Path) -> Path:
 
 def test_values_are_yaml(path: Path) -> None:
     config = load_config(path, ["training.learning_rate=2e-4", "training.packing=true", "training.report_to=[a, b]"])
-    assert config.training == {"seed": 1, "max_steps": 5, "learning_rate": 2e-4, "packing": True, "report_to": ["a", "b"]}
+    assert config.training == {
+        "seed": 1,
+        "max_steps": 5,
+        "learning_rate": 2e-4,
+        "packing": True,
+        "report_to": ["a", "b"],
+    }
 
 
 def test_an_empty_value_is_null_and_the_last_override_wins(path: Path) -> None:
@@ -87,7 +93,10 @@ def test_what_is_no_override_is_a_usage_error(path: Path, override: str) -> None
     ("override", "message"),
     [
         ("output.x=1", "command line: output.x: `output` holds the text 'runs/x', so it has no `x`"),
-        ("metrics.7=x", "command line: metrics.7: `metrics` is a list of 1, so it has no item `7`\n  → Items are 0 to 1"),
+        (
+            "metrics.7=x",
+            "command line: metrics.7: `metrics` is a list of 1, so it has no item `7`\n  → Items are 0 to 1",
+        ),
         ("metrics.first.x=1", "`metrics` is a list of 1, so it has no item `first`"),
         ("data.eval=*.jsonl", "command line: data.eval: not YAML: "),
         ("training.seed=[1", "command line: training.seed: not YAML: "),

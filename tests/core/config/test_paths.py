@@ -42,14 +42,23 @@ def test_hub_ids_and_folders_with_a_model_pass(check: Check, path: str) -> None:
 @pytest.mark.parametrize(
     ("override", "expected"),
     [
-        ("model=./none", "command line: model: no such folder: none\n  → If it is a hub id, say so with `revision: main`."),
+        (
+            "model=./none",
+            "command line: model: no such folder: none\n  → If it is a hub id, say so with `revision: main`.",
+        ),
         ("model=models/frist", "no such folder: models/frist\n  → Did you mean `first`?"),
         ("model=a/b/c", "no such folder: a/b/c"),
         ("model=train.jsonl", "not a folder: train.jsonl\n  → Give the folder that holds config.json."),
         ("model=run1", "no model in run1: it holds no config.json\n  → There is one in run1/model."),
         ("model={path: models/first, revision: main}", "`revision` is for hub models, and this one is a folder"),
-        ("model={path: acme/tiny, adapter: ./models/first}", "command line: model.adapter: no model in models/first: it holds no adapter_config.json"),
-        ("model=package:no_such_package", "the package `no_such_package` is not installed\n  → pip install no_such_package"),
+        (
+            "model={path: acme/tiny, adapter: ./models/first}",
+            "command line: model.adapter: no model in models/first: it holds no adapter_config.json",
+        ),
+        (
+            "model=package:no_such_package",
+            "the package `no_such_package` is not installed\n  → pip install no_such_package",
+        ),
         ("model='package:'", "→ Write `package:NAME`."),
     ],
 )
@@ -71,7 +80,8 @@ def test_the_package_of_a_gguf_model_is_found_by_distribution_or_module(
 
 
 @pytest.mark.parametrize(
-    "reference", ["rewards.py:length", "rewards.py:brevity", "rewards.py:imported", "json:dumps", "json.decoder:JSONDecoder"]
+    "reference",
+    ["rewards.py:length", "rewards.py:brevity", "rewards.py:imported", "json:dumps", "json.decoder:JSONDecoder"],
 )
 def test_reward_functions_that_exist_pass_and_are_not_run(check: Check, reference: str) -> None:
     check(GRPO, f"rewards=['{reference}']")

@@ -6,8 +6,8 @@ from pathlib import Path
 
 import pytest
 
-from trainwright.config.reference import _sections, render
 from trainwright.config.models import RunConfig
+from trainwright.config.reference import _sections, render
 
 PAGE = Path(__file__).parents[3] / "docs" / "config.md"
 

@@ -90,12 +90,16 @@ def test_secrets_are_left_out_and_the_rest_can_be_read_back(tmp_path: Path) -> N
     assert config.loss.settings == {"api_key": None, "url": "https://host/x"}
 
 
-@pytest.mark.parametrize("name", ["hub_token", "HF_TOKEN", "api_key", "apikey", "OPENAI_API_KEY", "password", "client_secret", "token"])
+@pytest.mark.parametrize(
+    "name", ["hub_token", "HF_TOKEN", "api_key", "apikey", "OPENAI_API_KEY", "password", "client_secret", "token"]
+)
 def test_names_of_secrets(name: str) -> None:
     assert is_secret(name)
 
 
-@pytest.mark.parametrize("name", ["pad_token", "eos_token", "tokens", "max_new_tokens", "token_ids", "key", "monkey", "secretary"])
+@pytest.mark.parametrize(
+    "name", ["pad_token", "eos_token", "tokens", "max_new_tokens", "token_ids", "key", "monkey", "secretary"]
+)
 def test_names_that_only_look_like_secrets(name: str) -> None:
     assert not is_secret(name)
 

@@ -57,13 +57,22 @@ def test_every_default_of_trl_is_taken_by_the_model_made_of_it(method: str) -> N
         ({"max_steps": True}, "training.max_steps: expected a whole number, got `true`"),
         ({"packing": "yes"}, "expected `true` or `false`, got the text 'yes'\n  → Write `true`, without quotes."),
         ({"optim": "adamw"}, "got the text 'adamw'\n  → Did you mean `adamw_torch`?"),
-        ({"packing_strategy": "bdf"}, "expected one of bfd, bfd_split, wrapped, got the text 'bdf'\n  → Did you mean `bfd`?"),
-        ({"include_for_metrics": "loss"}, "training.include_for_metrics: expected a list of texts, got the text 'loss'"),
+        (
+            {"packing_strategy": "bdf"},
+            "expected one of bfd, bfd_split, wrapped, got the text 'bdf'\n  → Did you mean `bfd`?",
+        ),
+        (
+            {"include_for_metrics": "loss"},
+            "training.include_for_metrics: expected a list of texts, got the text 'loss'",
+        ),
         ({"report_to": ["wandb", 3]}, "training.report_to.1: expected text, got the number 3"),
         ({"per_device_train_batch_size": 0}, "must be at least 1, got the number 0"),
         ({"learning_rate": float("nan")}, "training.learning_rate: must be"),
         ({"parallelism_config": {}}, "`parallelism_config` takes a Python object, which a config cannot hold"),
-        ({"output_dir": "x"}, "training.output_dir: `output_dir` is not set here\n  → Instead: `output:` names the run's folder"),
+        (
+            {"output_dir": "x"},
+            "training.output_dir: `output_dir` is not set here\n  → Instead: `output:` names the run's folder",
+        ),
         ({"trust_remote_code": True}, "→ Instead: `model.trust_remote_code`."),
     ],
 )

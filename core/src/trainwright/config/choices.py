@@ -38,7 +38,7 @@ def _fits(record: PluginRecord, method: Method) -> bool:
 
 
 def check_choice(report: Report, manager: PluginManager, hook: str, choice: PluginChoice | None, key: str) -> Any:
-    """The checked settings of a plugin that the config chooses under `key`; None where there is a problem or no choice."""
+    """The checked settings of the plugin chosen under `key`; None where there is a problem or no choice."""
     if choice is None:
         return None
     record = _provider(report, manager, hook, choice, key)
@@ -56,9 +56,7 @@ def check_metrics(report: Report, manager: PluginManager) -> dict[str, Any]:
     return settings
 
 
-def _provider(
-    report: Report, manager: PluginManager, hook: str, choice: PluginChoice, key: str
-) -> PluginRecord | None:
+def _provider(report: Report, manager: PluginManager, hook: str, choice: PluginChoice, key: str) -> PluginRecord | None:
     try:
         return manager.provider(hook, choice.name, report.config.where(key))
     except PluginError as error:

@@ -129,7 +129,9 @@ def _keys(owner: type[BaseModel] | None) -> list[str]:
 
 def _what_to_add(spot: Spot, name: str) -> str:
     field = spot.owner.model_fields.get(name) if spot.owner else None
-    return f"Add `{name}:` {field.description[0].lower() + field.description[1:]}" if field and field.description else ""
+    return (
+        f"Add `{name}:` {field.description[0].lower() + field.description[1:]}" if field and field.description else ""
+    )
 
 
 def _unquote(value: Any, annotation: Any) -> str:

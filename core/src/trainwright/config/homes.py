@@ -1,4 +1,4 @@
-"""Where a misplaced key belongs: `learning_rate` at the top level belongs under `training:`, `lora` under it does not."""
+"""Where a misplaced key belongs: `learning_rate` at the top level under `training:`, `lora` under that at the top."""
 
 from __future__ import annotations
 

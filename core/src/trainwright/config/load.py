@@ -11,7 +11,7 @@ from typing import Any
 from pydantic import ValidationError
 
 from trainwright.config.findings import Finding, findings, without
-from trainwright.config.models import RunConfig
+from trainwright.config.models import RunConfig, place_of
 from trainwright.config.overrides import apply_overrides
 from trainwright.config.source import Source, read_file
 from trainwright.config.words import nearest
@@ -125,12 +125,5 @@ def _problems(found: Iterable[Finding], source: Source) -> list[Problem]:
         remedy = finding.remedy
         if finding.key == "method" and not remedy and (near := nearest(method, METHODS)):
             remedy = f"Did you mean `{near}`?"
-        problems.append(Problem(finding.message, place(source.places, finding.key), remedy))
+        problems.append(Problem(finding.message, place_of(source.places, finding.key), remedy))
     return problems
-
-
-def place(places: Mapping[str, str], key: str) -> str:
-    """The place of a dotted key, as `RunConfig.where` gives it."""
-    config = RunConfig.model_construct()
-    config._places = dict(places)
-    return config.where(key)

@@ -6,12 +6,27 @@ class and the plugins' own models.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
 from trainwright.trainer.methods import METHODS
+
+
+def place_of(places: Mapping[str, str], key: str) -> str:
+    """The place of a dotted key, or of its nearest parent that has one, as `file:line: key`.
+
+    Args:
+        places: Dotted key → `file:line`; the empty key is the whole file.
+        key: The dotted key.
+    """
+    parts = key.split(".")
+    while parts and ".".join(parts) not in places:
+        parts.pop()
+    found = places.get(".".join(parts))
+    return f"{found}: {key}" if found else key
 
 
 class Section(BaseModel):
@@ -152,13 +167,7 @@ class RunConfig(Section):
 
     def where(self, key: str) -> str:
         """The place of a dotted key as `file:line: key`; of its nearest parent that was written, if it was not."""
-        parts = key.split(".")
-        while parts:
-            place = self._places.get(".".join(parts))
-            if place:
-                return f"{place}: {key}"
-            parts.pop()
-        return f"{self._places['']}: {key}" if "" in self._places else key
+        return place_of(self._places, key)
 
     @property
     def folder(self) -> Path:

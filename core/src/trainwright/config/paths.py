@@ -1,4 +1,4 @@
-"""What a config refers to outside itself: models, reward functions, files of settings. Nothing is imported or fetched."""
+"""What a config refers to outside itself: models, reward functions, files. Nothing is imported or fetched."""
 
 from __future__ import annotations
 
@@ -33,14 +33,16 @@ def check_training_files(report: Report) -> None:
     """Note files of settings in `training:` that do not exist."""
     for name, value in report.config.training.items():
         if _is_file_name(name, value) and not report.config.resolve(value).is_file():
-            report.add(f"training.{name}", f"no such file: {report.config.resolve(value)}", "Give a JSON file or a mapping.")
+            report.add(
+                f"training.{name}", f"no such file: {report.config.resolve(value)}", "Give a JSON file or a mapping."
+            )
 
 
 # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def is_folder(path: str, config: RunConfig, revision: str | None = None) -> bool:
-    """Whether a model's path means a folder rather than a hub id: it is written as one, exists, or lies where one could.
+    """Whether a model's path means a folder, not a hub id: it is written as one, exists, or lies where one could.
 
     `models/first` is a folder where there is a folder `models`; a `revision` says that it is a hub id all the same.
     """
@@ -92,7 +94,9 @@ def _check_folder(report: Report, path: str, key: str, needed: str, revision: st
         return
     folder = config.resolve(path)
     if revision is not None:
-        report.add(key.replace("path", "revision"), "`revision` is for hub models, and this one is a folder", "Remove it.")
+        report.add(
+            key.replace("path", "revision"), "`revision` is for hub models, and this one is a folder", "Remove it."
+        )
     if not folder.exists():
         beside = [item.name for item in folder.parent.glob("*")] if folder.parent.is_dir() else []
         near = nearest(folder.name, beside)

@@ -26,8 +26,8 @@ On the command line `key.sub=value` replaces a key; the value is YAML, an empty 
 
     trainwright train config.yaml training.max_steps=20 metrics.0=mfu loss.chunk_size=1024
 
-Relative paths of data, models and code are sought beside the config, then in the working folder; `output` is relative to
-the working folder. Environment variables are not read into configs.
+Relative paths of data, models and code are sought beside the config, then in the working folder; `output` is relative
+to the working folder. Environment variables are not read into configs.
 
 A plugin is chosen by its name (`loss: chunked_nll`) or with its settings beside it
 (`loss: {name: chunked_nll, chunk_size: 1024}`). `trainwright schema` prints the JSON Schema with the settings of every
@@ -105,7 +105,8 @@ def _methods() -> Iterator[str]:
 
 def _training() -> Iterator[str]:
     yield from ("## `training:`", "")
-    yield "The fields of the method's TRL config class, by TRL's names and with TRL's defaults; names and types are checked."
+    yield "The fields of the method's TRL config class, by TRL's names and with TRL's defaults; names and types are"
+    yield "checked."
     yield "TRL's classes are read once for each installed version and then from the user's cache (`TRAINWRIGHT_CACHE`)."
     yield "Fields that TRL deprecates are taken, with a notice. These are not taken, because Trainwright sets them:"
     yield from ("", "| field | instead |", "|---|---|")

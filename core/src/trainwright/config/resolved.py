@@ -53,7 +53,11 @@ def resolved_values(config: RunConfig) -> dict[str, Any]:
 
 def _model(section: dict[str, Any], config: RunConfig) -> dict[str, Any]:
     places = {"path": section["revision"], "adapter": None}
-    folders = {key: section[key] for key, revision in places.items() if section[key] and is_folder(section[key], config, revision)}
+    folders = {
+        key: section[key]
+        for key, revision in places.items()
+        if section[key] and is_folder(section[key], config, revision)
+    }
     return {**section, **{key: str(config.resolve(path)) for key, path in folders.items()}}
 
 

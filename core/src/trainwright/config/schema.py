@@ -53,7 +53,7 @@ def _answering(manager: PluginManager, hook: str) -> list[PluginRecord]:
 
 
 def _described(schema: dict[str, Any]) -> dict[str, Any]:
-    kept = {name: schema[name] for name in ("description", "default") if name in schema}
+    kept: dict[str, Any] = {name: schema[name] for name in ("description", "default") if name in schema}
     if isinstance(kept.get("default"), dict):  # `{name: trl}` is what `trl` stands for
         kept["default"] = kept["default"]["name"]
     return kept

@@ -1,4 +1,4 @@
-"""YAML 1.2 into plain values, with the line of every key. Two equal keys, unknown tags and self-references are problems."""
+"""YAML 1.2 into plain values, with the line of every key. Equal keys, unknown tags and self-references are problems."""
 
 from __future__ import annotations
 

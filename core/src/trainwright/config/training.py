@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated, Any, Literal, Union
+from functools import reduce
+from operator import or_
+from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, Strict, ValidationError, create_model
 
@@ -85,7 +87,7 @@ def _model(method: str, fields: Any) -> type[BaseModel]:
 def _annotation(field: TrlField) -> Any:
     """The field's type, or None where no YAML value would do."""
     members = [_member(field, name) for name in field.types if name != "object"]
-    return Union[tuple(members)] if any(name not in ("null", "object") for name in field.types) else None
+    return reduce(or_, members) if any(member is not None for member in members) else None
 
 
 def _member(field: TrlField, name: str) -> Any:

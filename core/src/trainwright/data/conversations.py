@@ -1,4 +1,4 @@
-"""Whether a value is a conversation as TRL knows it: a list of messages with `role` and `content` (or `from`, `value`)."""
+"""Whether a value is a conversation as TRL knows it: messages with `role` and `content` (or `from` and `value`)."""
 
 from __future__ import annotations
 
@@ -54,13 +54,17 @@ def conversation_faults(conversation: list[Any], path: str, *, answered: bool) -
     role = last.get(style_of(conversation)[0]) if isinstance(last, Mapping) else None
     if answered and not faults and role != "assistant":
         remedy = "End it with what the assistant should say, or remove the row."
-        yield Fault(path, f"the conversation ends with the {role}, not the assistant: there is nothing to learn", remedy)
+        yield Fault(
+            path, f"the conversation ends with the {role}, not the assistant: there is nothing to learn", remedy
+        )
 
 
 def _message_faults(message: Any, path: str, style: tuple[str, str]) -> Iterator[Fault]:
     role_key, content_key = style
     if not isinstance(message, Mapping):
-        yield Fault(path, f"expected a message, got {got(message)}", f"A message is {{{role_key}: …, {content_key}: …}}.")
+        yield Fault(
+            path, f"expected a message, got {got(message)}", f"A message is {{{role_key}: …, {content_key}: …}}."
+        )
         return
     role = message.get(role_key)
     if role is None:
@@ -85,7 +89,9 @@ def _content_faults(message: Mapping[str, Any], path: str, key: str) -> Iterator
     for index, part in enumerate(content if isinstance(content, list) else ()):
         sound = isinstance(part, Mapping) and isinstance(part.get("type"), str)
         if not sound or (part["type"] == "text" and not isinstance(part.get("text"), str)):
-            yield Fault(f"{path}.{key}.{index}", "not a part of a message", "A part is {type: text, text: …}, or {type: image}.")
+            yield Fault(
+                f"{path}.{key}.{index}", "not a part of a message", "A part is {type: text, text: …}, or {type: image}."
+            )
 
 
 def _rename(message: Mapping[str, Any], key: str) -> str:

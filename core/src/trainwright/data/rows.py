@@ -132,7 +132,7 @@ def _csv(path: Path) -> Iterator[Row]:
 
 
 def _parquet(path: Path, columns: Collection[str] | None) -> Iterator[Row]:
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
     from pyarrow import parquet
 
     try:

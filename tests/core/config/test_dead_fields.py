@@ -1,0 +1,60 @@
+"""No key of a config is read by nothing: each is read as an attribute, somewhere in core, from its section."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+import pytest
+
+import trainwright
+from trainwright.config.models import PluginChoice, RunConfig
+from trainwright.config.reference import _sections
+
+CORE = Path(trainwright.__file__).parent
+SECTIONS = {RunConfig: ["config"], **_sections()}
+CHECKS_ONLY = ("config", "cli")
+"""Packages whose reading of a key does not count: they check and print it, and do nothing with it."""
+
+READ_BY_CHECKS = {("RunConfig", "plugins"), ("PluginsSection", "disable"), ("PluginsSection", "pin")}
+"""Keys that have done their work before the run: they decide which plugins are loaded."""
+
+
+def reads(folder: Path) -> set[tuple[str, str]]:
+    """(name before the dot, attribute) of each attribute that is read: `self.config.lora.r` → `("lora", "r")`."""
+    found = set()
+    for file in folder.rglob("*.py"):
+        if file.relative_to(folder).parts[0] in CHECKS_ONLY:
+            continue
+        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+            if isinstance(node, ast.Attribute) and isinstance(node.ctx, ast.Load):
+                owner = node.value
+                name = owner.attr if isinstance(owner, ast.Attribute) else getattr(owner, "id", "")
+                found.add((name, node.attr))
+    return found
+
+
+READS = reads(CORE)
+
+
+@pytest.mark.parametrize(
+    ("model", "field"),
+    [
+        (model, field)
+        for model in SECTIONS
+        for field in model.model_fields
+        if (model.__name__, field) not in READ_BY_CHECKS
+    ],
+    ids=lambda value: getattr(value, "__name__", value),
+)
+def test_a_key_is_read_by_what_does_the_work(model: type[RunConfig], field: str) -> None:
+    assert issubclass(model, RunConfig | object) and model is not PluginChoice
+    names = {key.split(".")[-1] for key in SECTIONS[model]} | {"section", "source", "choice", model.__name__.lower()}
+    assert any((name, field) in READS for name in names), f"nothing in core reads `{field}` of {model.__name__}"
+
+
+def test_the_gate_sees_a_key_that_nothing_reads(tmp_path: Path) -> None:
+    (tmp_path / "work.py").write_text("def f(self): return self.config.lora.r + lora.alpha\n")
+    (tmp_path / "config").mkdir()
+    (tmp_path / "config" / "check.py").write_text("lora.dora")
+    assert reads(tmp_path) == {("lora", "r"), ("config", "lora"), ("self", "config"), ("lora", "alpha")}
