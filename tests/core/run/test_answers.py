@@ -148,6 +148,15 @@ def test_training_goes_on_bit_for_bit(tokenizer, checkpointing):
     assert not all(without[1])
 
 
+def test_prompt_tuning_answers_alike_whatever_the_batch(model, tokenizer):
+    from peft import PromptTuningConfig, get_peft_model
+
+    model = get_peft_model(model, PromptTuningConfig(task_type="CAUSAL_LM", num_virtual_tokens=4))
+    questions = chat("One?", "Two, and a much longer question at that?")
+    batched = answer_rows(model, tokenizer, questions, max_new_tokens=5, batch_size=2)
+    assert batched == answer_rows(model, tokenizer, questions, max_new_tokens=5, batch_size=1)
+
+
 def test_random_numbers_drawn_while_answering_are_not_missed(model):
     def draw():
         return torch.rand(1).item(), random.random(), np.random.rand()

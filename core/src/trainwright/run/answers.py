@@ -21,7 +21,13 @@ if TYPE_CHECKING:
 
     from trainwright.config.models import AnswersSection, RunConfig
 
-PLAIN_GREEDY = {"do_sample": False, "num_beams": 1, "repetition_penalty": 1.0, "no_repeat_ngram_size": 0}
+PLAIN_GREEDY = {
+    "do_sample": False,
+    "num_beams": 1,
+    "repetition_penalty": 1.0,
+    "no_repeat_ngram_size": 0,
+    "use_cache": True,
+}
 """What a model's own generation config may say otherwise."""
 
 
@@ -108,9 +114,10 @@ def answer_rows(
     asked = questions(rows, processing_class, places)
     tokenizer = text_tokenizer(processing_class)
     records = []
+    size = 1 if _learns_a_prompt(model) else batch_size
     with undisturbed(model):
-        for start in range(0, len(asked), batch_size):
-            batch = asked[start : start + batch_size]
+        for start in range(0, len(asked), size):
+            batch = asked[start : start + size]
             given = _generate(model, processing_class, batch, max_new_tokens)
             texts = [tokenizer.decode(ids, skip_special_tokens=True).strip() for ids in given]
             records += [
@@ -118,6 +125,11 @@ def answer_rows(
                 for question, text in zip(batch, texts, strict=True)
             ]
     return Answers(tuple(records))
+
+
+def _learns_a_prompt(model: Any) -> bool:
+    """Whether PEFT puts virtual tokens first: left of the padding, which would then shift the prompt's positions."""
+    return any(adapter.is_prompt_learning for adapter in getattr(model, "peft_config", {}).values())
 
 
 @contextmanager
@@ -154,7 +166,6 @@ def _generate(model: Any, processing_class: Any, batch: Sequence[Question], max_
         generation_config=GenerationConfig(
             **PLAIN_GREEDY, max_new_tokens=max_new_tokens, eos_token_id=stops or None, pad_token_id=pad
         ),
-        use_cache=True,
     )
     answers = generated[:, input_ids.shape[1] :].tolist()
     return [_until(answer, stops) for answer in answers]
