@@ -25,6 +25,7 @@ class Settings(PluginSettings):
     mode: Literal["fast", "exact"] = "fast"
 
 methods = frozenset({"sft", "dpo"})
+reference_free = True
 
 @hookimpl
 def compute_loss(ctx): ...

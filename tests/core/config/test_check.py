@@ -138,6 +138,12 @@ def test_a_section_that_nothing_would_read_is_refused(
     assert expected in "\n".join(complaints(GOOD, f"method={method}", section, "loss=trl"))
 
 
+def test_a_reference_model_that_the_loss_never_reads_is_refused(complaints: Complaints, folder: Path) -> None:
+    (folder / "train.jsonl").write_text(PAIRS)
+    (only,) = complaints(GOOD, "method=dpo", "reference=acme/base")
+    assert only == "command line: reference: the loss `acme` does not read `reference:`\n  → Remove it."
+
+
 def test_a_plugin_loss_may_read_a_teacher(check: Check) -> None:
     assert check(GOOD, "teacher=acme/big").config.teacher is not None
 

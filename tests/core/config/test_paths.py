@@ -81,7 +81,14 @@ def test_the_package_of_a_gguf_model_is_found_by_distribution_or_module(
 
 @pytest.mark.parametrize(
     "reference",
-    ["rewards.py:length", "rewards.py:brevity", "rewards.py:imported", "json:dumps", "json.decoder:JSONDecoder"],
+    [
+        "rewards.py:length",
+        "rewards.py:brevity",
+        "rewards.py:imported",
+        "rewards:length",
+        "json:dumps",
+        "json.decoder:JSONDecoder",
+    ],
 )
 def test_reward_functions_that_exist_pass_and_are_not_run(check: Check, reference: str) -> None:
     check(GRPO, f"rewards=['{reference}']")
@@ -96,8 +103,11 @@ def test_reward_functions_that_exist_pass_and_are_not_run(check: Check, referenc
         ("torn.py:f", "torn.py:1 is not Python: "),
         ("rewards.py", "`rewards.py` names no function\n  → Write `module:function` or `file.py:function`."),
         ("rewards.py:", "names no function"),
-        ("no_such_module:f", "no module `no_such_module` is installed\n  → Install it, or give a file."),
-        ("rewards:length", "no module `rewards` is installed\n  → Write `rewards.py:length`."),
+        (
+            "no_such_module:f",
+            "there is no module `no_such_module`\n  → Install it, or give a file: `file.py:function`.",
+        ),
+        ("rewards:lenght", "rewards.py defines no `lenght`\n  → Did you mean `length`?"),
         ("json.decoder:JSONDecodr", "decoder.py defines no `JSONDecodr`\n  → Did you mean `JSONDecoder`?"),
         ("a-b:f", "`a-b` is no module"),
     ],

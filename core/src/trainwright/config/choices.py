@@ -29,6 +29,8 @@ def check_loss(report: Report, manager: PluginManager, method: Method) -> Any:
         served = f"It serves {', '.join(sorted(record.methods))}. " if record.methods else ""
         message = f"loss `{choice.name}` does not serve method `{method.name}`"
         report.add("loss", message, f"{served}Losses for `{method.name}`: {', '.join(fitting) or 'none'}.")
+    if record.reference_free and report.config.reference is not None:
+        report.add("reference", f"the loss `{choice.name}` does not read `reference:`", "Remove it.")
     return _settings(report, record, choice, "loss")
 
 

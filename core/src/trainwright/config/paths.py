@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 from importlib import metadata
+from importlib.machinery import ModuleSpec, PathFinder
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -137,27 +138,29 @@ def check_rewards(report: Report) -> None:
 
 
 def _check_module(report: Report, key: str, module: str, function: str) -> None:
-    top, _, rest = module.partition(".")
-    beside = report.config.resolve(f"{top}.py")
-    if not all(part.isidentifier() for part in module.split(".")):
+    top, *rest = module.split(".")
+    if not all(part.isidentifier() for part in (top, *rest)):
         report.add(key, f"`{module}` is no module", "Write `module:function` or `file.py:function`.")
-    elif find_spec(top) is None:
-        remedy = f"Write `{top}.py:{function}`." if beside.is_file() and not rest else "Install it, or give a file."
-        report.add(key, f"no module `{top}` is installed", remedy)
-    elif file := _module_file(module):
+        return
+    spec = _spec(top, report.config)
+    if spec is None:
+        report.add(key, f"there is no module `{top}`", "Install it, or give a file: `file.py:function`.")
+    elif file := _source_of(spec, rest):
         _check_file(report, key, file, function)
 
 
-def _module_file(module: str) -> Path | None:
-    """The source of an installed module, found without importing it; None where that cannot be told."""
-    top, *rest = module.split(".")
-    spec = find_spec(top)
-    if spec is None or spec.origin is None or not spec.origin.endswith(".py"):
-        return None
+def _spec(top: str, config: RunConfig) -> ModuleSpec | None:
+    """How a top-level module would be imported: from beside the config, the working folder, or what is installed."""
+    return PathFinder.find_spec(top, [str(config.folder), str(Path.cwd())]) or find_spec(top)
+
+
+def _source_of(spec: ModuleSpec, rest: list[str]) -> Path | None:
+    """The file of a module or of one in it; None where that cannot be told without importing it."""
     if not rest:
-        return Path(spec.origin)
-    stem = Path(spec.origin).parent.joinpath(*rest)
-    return next((file for file in (stem.with_suffix(".py"), stem / "__init__.py") if file.is_file()), None)
+        return Path(spec.origin) if spec.origin and spec.origin.endswith(".py") else None
+    stems = [Path(folder).joinpath(*rest) for folder in spec.submodule_search_locations or ()]
+    files = (file for stem in stems for file in (stem.with_suffix(".py"), stem / "__init__.py"))
+    return next((file for file in files if file.is_file()), None)
 
 
 def _check_file(report: Report, key: str, file: Path, function: str) -> None:
