@@ -60,8 +60,8 @@ def fingerprint(source: DataSource, config: RunConfig, key: str = "data.train") 
         key: The dotted key of the source, for errors.
 
     Returns:
-        For local files `{"files": [{"path", "sha256", "bytes", "rows"}, …]}` with paths as the config's folder sees
-        them; for a hub data set `{"hub", "name", "split", "revision"}`, with the commit where the hub tells it.
+        For local files `{"files": [{"path", "sha256", "bytes", "rows"}, …]}`; for a hub data set
+        `{"hub", "name", "split", "revision"}`, with the commit where the hub tells it.
 
     Raises:
         DataError: A local file is missing or cannot be read.
@@ -69,13 +69,12 @@ def fingerprint(source: DataSource, config: RunConfig, key: str = "data.train") 
     if not is_local(source, config):
         identity = {"hub": source.path, "name": source.name, "split": source.split}
         return {**identity, "revision": resolved_revision(source)}
-    return {"files": [_file_identity(file, config) for file in local_files(source, config, key)]}
+    return {"files": [_file_identity(file) for file in local_files(source, config, key)]}
 
 
-def _file_identity(file: Path, config: RunConfig) -> dict[str, Any]:
-    shown = file.relative_to(config.folder) if file.is_relative_to(config.folder) else file
+def _file_identity(file: Path) -> dict[str, Any]:
     return {
-        "path": shown.as_posix(),
+        "path": file.resolve().as_posix(),  # the same from a resumed run, whose config lies elsewhere
         "sha256": content_hash([file]),
         "bytes": file.stat().st_size,
         "rows": sum(1 for _ in read_rows(file, ())),

@@ -32,14 +32,12 @@ class Shape:
         kinds: Of `bool`, `int`, `float`, `str`, `list`, `dict`, those that were met; None counts as nothing.
         items: The shape of the lists' items.
         keys: Key → the shape of its values, of dicts that all have the same keys.
-        exact: Whether Arrow's types hold every number met.
         alike: Whether all dicts met have the same keys.
     """
 
     kinds: set[str] = field(default_factory=set)
     items: Shape | None = None
     keys: dict[str, Shape] = field(default_factory=dict)
-    exact: bool = True
     alike: bool = True
 
     def add(self, value: Any) -> None:
@@ -56,8 +54,6 @@ class Shape:
             self.items = self.items or Shape()
             for item in value:
                 self.items.add(item)
-        elif type(value) is int:
-            self.exact = self.exact and -_LARGEST <= value < _LARGEST
 
     def feature(self) -> Any:
         """The type of `datasets`; `Json` where values differ in kind, or dicts in their keys."""
@@ -70,9 +66,9 @@ class Shape:
         if self.kinds == {"dict"} and self.alike:
             return {key: shape.feature() for key, shape in self.keys.items()}
         arrow = {"bool": "bool", "int": "int64", "float": "float64", "str": "string"}
-        if len(self.kinds) == 1 and self.kinds <= arrow.keys() and self.exact:
+        if len(self.kinds) == 1 and self.kinds <= arrow.keys():
             return Value(arrow[next(iter(self.kinds))])
-        return Value("float64") if self.kinds == {"int", "float"} and self.exact else Json()
+        return Value("float64") if self.kinds == {"int", "float"} else Json()
 
 
 class TypedRows:

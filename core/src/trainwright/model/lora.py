@@ -65,9 +65,8 @@ def _keyword_problems(section: LoraSection, known: set[str]) -> list[Problem]:
     for name in section.init_kwargs:
         where = f"lora.init_kwargs.{name}"
         if name in _NAMED:
-            problems.append(
-                Problem(f"`init_kwargs` repeats what `lora.{_NAMED[name]}` says", where, f"Set `lora.{_NAMED[name]}`.")
-            )
+            own = f"`lora.{_NAMED[name]}`"
+            problems.append(Problem(f"`{name}` in `init_kwargs` is what {own} says", where, f"Set {own}."))
         elif name in _OURS:
             problems.append(Problem(f"`{name}` cannot be given: the method decides it", where, "Remove it."))
         elif name not in known:
