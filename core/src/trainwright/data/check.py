@@ -142,7 +142,7 @@ class _Check:
         if row.error:
             yield Problem(row.error, row.where, row.remedy)
             return
-        if not isinstance(row.value, Mapping):
+        if not isinstance(row.value, dict):
             yield Problem(f"expected a row such as {{…}}, got {got(row.value)}", row.where, _needed(self.method))
             return
         self.names.update(row.columns or row.value)

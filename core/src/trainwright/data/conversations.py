@@ -23,13 +23,13 @@ class Fault(NamedTuple):
 
 def is_conversation(value: Any) -> bool:
     """Whether a value is meant as a conversation: a list whose first item is a mapping, or an empty list."""
-    return isinstance(value, list) and (not value or isinstance(value[0], Mapping))
+    return isinstance(value, list) and (not value or isinstance(value[0], dict))
 
 
 def style_of(conversation: Any) -> tuple[str, str]:
     """The spelling of a conversation's first message."""
     first = conversation[0] if conversation else {}
-    sharegpt = isinstance(first, Mapping) and first.get("role") is None and first.get("from") is not None
+    sharegpt = isinstance(first, dict) and first.get("role") is None and first.get("from") is not None
     return STYLES[1] if sharegpt else STYLES[0]
 
 
@@ -44,14 +44,15 @@ def conversation_faults(conversation: list[Any], path: str, *, answered: bool) -
     if not conversation:
         yield Fault(path, "the conversation is empty", "Remove the row.")
         return
+    style = style_of(conversation)
     faults = [
         fault
         for index, message in enumerate(conversation)
-        for fault in _message_faults(message, f"{path}.{index}", style_of(conversation))
+        for fault in _message_faults(message, f"{path}.{index}", style)
     ]
     yield from faults
     last = conversation[-1]
-    role = last.get(style_of(conversation)[0]) if isinstance(last, Mapping) else None
+    role = last.get(style[0]) if isinstance(last, dict) else None
     if answered and not faults and role != "assistant":
         remedy = "End it with what the assistant should say, or remove the row."
         yield Fault(
@@ -61,7 +62,7 @@ def conversation_faults(conversation: list[Any], path: str, *, answered: bool) -
 
 def _message_faults(message: Any, path: str, style: tuple[str, str]) -> Iterator[Fault]:
     role_key, content_key = style
-    if not isinstance(message, Mapping):
+    if not isinstance(message, dict):
         yield Fault(
             path, f"expected a message, got {got(message)}", f"A message is {{{role_key}: …, {content_key}: …}}."
         )
@@ -87,7 +88,7 @@ def _content_faults(message: Mapping[str, Any], path: str, key: str) -> Iterator
     elif not content:
         yield Fault(f"{path}.{key}", "the list of parts is empty", "Give text, or parts such as {type: text, text: …}.")
     for index, part in enumerate(content if isinstance(content, list) else ()):
-        sound = isinstance(part, Mapping) and isinstance(part.get("type"), str)
+        sound = isinstance(part, dict) and isinstance(part.get("type"), str)
         if not sound or (part["type"] == "text" and not isinstance(part.get("text"), str)):
             yield Fault(
                 f"{path}.{key}.{index}", "not a part of a message", "A part is {type: text, text: …}, or {type: image}."
