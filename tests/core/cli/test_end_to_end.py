@@ -10,6 +10,7 @@ import sys
 
 import pytest
 
+ALONE = {"HF_HUB_OFFLINE": "1", "TRAINWRIGHT_DISABLE_PLUGINS": "*"}  # whatever else is installed beside core
 pytestmark = pytest.mark.slow  # importing TRL alone takes most of ten seconds
 
 
@@ -25,7 +26,7 @@ def tiny(config, tmp_path):
 
 
 def test_preview_as_json_is_nothing_but_json(command, tiny):
-    done = command("preview", tiny, "--rows", "2", "--json", HF_HUB_OFFLINE="1")
+    done = command("preview", tiny, "--rows", "2", "--json", **ALONE)
     assert (done.returncode, done.stderr) == (0, "")
     found = json.loads(done.stdout)
     assert len(found["rows"]) == 2
@@ -36,11 +37,11 @@ def test_preview_as_json_is_nothing_but_json(command, tiny):
 
 
 def test_train_says_its_result_on_stdout_and_nothing_else_on_stderr_but_progress(command, tiny, tmp_path):
-    done = command("train", tiny, "training.max_steps=2", HF_HUB_OFFLINE="1")
+    done = command("train", tiny, "training.max_steps=2", **ALONE)
     assert done.returncode == 0, done.stderr
     assert [line.split()[:2] for line in done.stderr.splitlines()] == [["step", "1/2"], ["step", "2/2"]]
     assert str(tmp_path / "run") in done.stdout
-    again = command("train", tiny, HF_HUB_OFFLINE="1")
+    again = command("train", tiny, **ALONE)
     assert (again.returncode, again.stdout) == (1, "")
     assert "holds another run" in again.stderr
     assert "Traceback" not in again.stderr
@@ -48,7 +49,7 @@ def test_train_says_its_result_on_stdout_and_nothing_else_on_stderr_but_progress
 
 def test_ctrl_c_while_training_exits_with_130_and_says_how_to_resume(tiny, tmp_path):
     command = [sys.executable, "-m", "trainwright", "train", str(tiny)]
-    environment = os.environ | {"HF_HUB_OFFLINE": "1"}
+    environment = os.environ | ALONE
     pipe = subprocess.PIPE
     with subprocess.Popen(command, cwd=tmp_path, env=environment, stdout=pipe, stderr=pipe, text=True) as process:
         for line in process.stderr:
