@@ -74,31 +74,29 @@ def test_file_is_sought_beside_the_config_then_here(tokenizer, tmp_path, monkeyp
         (b"{% generation %}", "not a Jinja template"),
     ],
 )
-def test_a_bad_file_is_found_from_the_config_and_by_the_run(tokenizer, tmp_path, content, message):
+def test_a_bad_file_is_found_by_validate_and_by_the_run(tokenizer, tmp_path, content, message):
     path = tmp_path / "bad.jinja"
     if content is not None:
         path.write_bytes(content)
     with pytest.raises(ConfigError, match=message):
         file.chat_template(request(tokenizer, path=path))
     config = RunConfig(model="m", output="out", template={"name": "file", "path": str(path)})
-    (problem,) = file.check_template_file(config)
+    (problem,) = file.validate_config(config)
     assert message in str(problem)
 
 
 def test_a_path_alone_stands_for_the_provider_file(tmp_path):
     config = RunConfig(model="m", output="o", template=str(tmp_path / "none.jinja"))
     assert config.template.name == "file"
-    (problem,) = file.check_template_file(config)
+    (problem,) = file.validate_config(config)
     assert "no chat template at" in problem.message
 
 
-def test_the_check_accepts_markers_and_ignores_other_providers(tmp_path):
+def test_validate_accepts_markers_and_ignores_other_providers(tmp_path):
     good = tmp_path / "good.jinja"
     good.write_text("{% for m in messages %}{% generation %}{% continue %}{% endgeneration %}{% endfor %}")
-    assert (
-        file.check_template_file(RunConfig(model="m", output="o", template={"name": "file", "path": str(good)})) == []
-    )
-    assert file.check_template_file(RunConfig(model="m", output="o")) == []
+    assert file.validate_config(RunConfig(model="m", output="o", template={"name": "file", "path": str(good)})) == []
+    assert file.validate_config(RunConfig(model="m", output="o")) == []
 
 
 def test_the_providers_import_nothing_heavy():

@@ -38,8 +38,9 @@ def chat_template(request: TemplateRequest) -> TemplateAnswer:
     return masked_answer(MaskingTokenizer(request.processing_class, text), f"file: {path.name}", text)
 
 
-def check_template_file(config: RunConfig) -> list[Problem]:
-    """What is wrong with the file that `template:` names, found before any model is loaded; nothing for others."""
+@hookimpl
+def validate_config(config: RunConfig) -> list[Problem]:
+    """Find a missing or broken template file before any model is loaded."""
     path = config.template.settings.get("path")
     if config.template.name != "file" or not isinstance(path, str):
         return []
