@@ -176,7 +176,7 @@ def test_every_broken_line_is_named(config, tmp_path):
     [
         ("a.jsonl", b"", "holds no rows"),
         ("a.csv", b"text\n", "holds no rows"),
-        ("a.json", b'[{"text": "a"}', "not closed"),
+        ("a.json", b'[{"text": "a"}', "cut off"),
         ("a.jsonl", b'{"text": "\xff"}\n', "no UTF-8"),
         ("a.parquet", b"PAR1 no", "cannot be loaded"),
         ("a.jsonl", b'{"n": 99999999999999999999999}\n', "cannot be loaded: OverflowError"),
@@ -209,9 +209,12 @@ def test_loading_is_quiet(config, tmp_path, capfd):
 )
 def test_a_hub_data_set_s_split(config, monkeypatch, key, split, expected):
     asked = {}
-    monkeypatch.setattr(
-        datasets, "load_dataset", lambda *args, **keys: asked.update(keys) or datasets.Dataset.from_list(ROWS)
-    )
+
+    def answer(*args, **keys):
+        asked.update(keys)
+        return datasets.Dataset.from_list(ROWS)
+
+    monkeypatch.setattr(datasets, "load_dataset", answer)
     assert load(config, "owner/data", key, split=split, revision="v1", columns={"question": "prompt"}).num_rows == 3
     assert asked == {"split": expected, "revision": "v1", "streaming": False}
 
@@ -254,7 +257,7 @@ def test_a_fingerprint_tells_files_apart(config, tmp_path, suffix):
     source = DataSource(path=file.name)
     first = fingerprint(source, config)
     assert first["files"][0].keys() == {"path", "sha256", "bytes", "rows"}
-    assert first["files"][0]["path"] == file.name
+    assert first["files"][0]["path"] == file.resolve().as_posix()  # wherever the config lies
     assert (first["files"][0]["rows"], first["files"][0]["bytes"]) == (3, file.stat().st_size)
     assert fingerprint(source, config) == first
     write(file, [*ROWS[:2], {"prompt": "d", "completion": "3"}])
