@@ -48,6 +48,22 @@ def run(wanted: dict[str, Any]) -> None:
     trainer.save_model(str(folder.model))
 
 
+def command(wanted: dict[str, Any]) -> None:
+    """The command line itself; the signal comes in the step that `at` names, before it ends."""
+    from trainwright.cli import main
+    from trainwright.run.checkpoint import SealedCheckpoints
+
+    norm = SealedCheckpoints._get_grad_norm
+
+    def strike(trainer: Any, *args: Any, **kwargs: Any) -> Any:
+        if wanted.get("at") == ["step", trainer.state.global_step + 1]:
+            os.kill(os.getpid(), getattr(signal, wanted.get("signal", "SIGKILL")))
+        return norm(trainer, *args, **kwargs)
+
+    SealedCheckpoints._get_grad_norm = strike
+    raise SystemExit(main(wanted["argv"]))
+
+
 def make_trainer(folder: Any, wanted: dict[str, Any]) -> Any:
     from datasets import Dataset
     from peft import LoraConfig
@@ -150,8 +166,10 @@ def run_to_exit(wanted: dict[str, Any], output: Path) -> None:
     os.dup2(descriptor, 2)
     code = 3
     try:
-        run(wanted)
+        run(wanted) if "argv" not in wanted else command(wanted)
         code = 0
+    except SystemExit as leaving:
+        code = int(leaving.code or 0)
     except TrainwrightError as error:
         print(error)
         code = 1

@@ -56,31 +56,40 @@ def refuse_drift(manifest: Mapping[str, Any], now: Mapping[str, Any]) -> None:
 
 
 def _differences(manifest: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
-    for section, what in (
-        ("packages", "package"),
-        ("config", "config key"),
-        ("template", "template"),
-        ("data", "data"),
-    ):
+    for section, what in (("packages", "package"), ("config", "config key"), ("template", "template")):
         if section not in now:
             continue
         before, after = flat(manifest.get(section)), flat(now[section])
         keys = before if section == "packages" else {**before, **after}  # a package that is new takes no part
         for key in keys:
-            if before.get(key, _ABSENT) != after.get(key, _ABSENT) and not (section == "config" and _may_change(key)):
-                label = f"{what} {key}".strip()
-                yield f"{section}.{key}".strip("."), label, _text(before, key), _text(after, key)
+            if before.get(key) != after.get(key) and not (section == "config" and _may_change(key)):
+                place, label = f"{section}.{key}".strip("."), f"{what} {key}".strip()
+                yield place, label, _text(before.get(key, _ABSENT)), _text(after.get(key, _ABSENT))
+    yield from _data(manifest, now)
     yield from _hooks(manifest, now)
     if "hardware" in now:
-        before, after = (flat(each.get("hardware")) for each in (manifest, now))
-        if before.get("ranks") != after.get("ranks"):
-            yield "hardware.ranks", "the number of ranks", _text(before, "ranks"), _text(after, "ranks")
+        ranks, ranks_now = (each.get("hardware", {}).get("ranks") for each in (manifest, now))
+        if ranks != ranks_now:
+            yield "hardware.ranks", "the number of ranks", _text(ranks), _text(ranks_now)
+
+
+def _data(manifest: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
+    """One difference a split: what of its fingerprint differs."""
+    before, after = manifest.get("data", {}), now.get("data", {})
+    for split in {**before, **after} if "data" in now else ():
+        old, new = flat(before.get(split)), flat(after.get(split))
+        keys = [key for key in {**old, **new} if old.get(key) != new.get(key)]
+        if keys:
+            said = [", ".join(f"{key} {_text(side.get(key, _ABSENT), 16)}" for key in keys) for side in (old, new)]
+            yield f"data.{split}", f"the data of {split}", said[0], said[1]
 
 
 def _hooks(manifest: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[tuple[str, str, str, str]]:
     if "hooks" not in now:
         return
     for hook in {**manifest.get("hooks", {}), **now["hooks"]}:
+        if hook == "validate_config":  # it speaks before a run, and changes nothing in it
+            continue
         before, after = (", ".join(participants(each.get("hooks", {}).get(hook))) for each in (manifest, now))
         if before != after:
             yield f"hooks.{hook}", f"who provides {hook}", before or _ABSENT, after or _ABSENT
@@ -93,7 +102,9 @@ def participants(explained: Mapping[str, Any] | None) -> list[str]:
 
 
 def flat(value: Any, key: str = "") -> dict[str, Any]:
-    """Nested mappings as dotted keys; nothing for None."""
+    """Nested mappings and lists as dotted keys; nothing for None."""
+    if isinstance(value, list):
+        value = dict(enumerate(value))
     if isinstance(value, Mapping):
         return {name: leaf for part in value for name, leaf in flat(value[part], f"{key}.{part}".strip(".")).items()}
     return {} if value is None else {key: value}
@@ -103,7 +114,6 @@ def _may_change(key: str) -> bool:
     return key in EXTENDING or key == "output"
 
 
-def _text(values: Mapping[str, Any], key: str) -> str:
-    value = values.get(key, _ABSENT)
+def _text(value: Any, width: int = 60) -> str:
     text = value if isinstance(value, str) else repr(value)
-    return text if len(text) <= 60 else f"{text[:57]}…"
+    return text if len(text) <= width else f"{text[: width - 1]}…"

@@ -28,7 +28,8 @@ def run_log(path: Path) -> Iterator[None]:
     if not main_process():
         yield
         return
-    handler = logging.FileHandler(path, encoding="utf-8", delay=True)
+    _let_libraries_configure_themselves()
+    handler = logging.FileHandler(path, encoding="utf-8")
     handler.setFormatter(_Redacting(_FORM))
     with ExitStack() as stack:
         stack.callback(handler.close)
@@ -36,6 +37,15 @@ def run_log(path: Path) -> Iterator[None]:
             stack.enter_context(_also_to(handler, logging.getLogger(name)))
         stack.enter_context(_warnings_to(logging.getLogger("py.warnings")))
         yield
+
+
+def _let_libraries_configure_themselves() -> None:
+    """Their first import sets their loggers' levels; later it would undo what is set here."""
+    import datasets
+    from transformers.utils import logging as transformers_logging
+
+    transformers_logging.get_verbosity()
+    datasets.logging.get_verbosity()
 
 
 class _Redacting(logging.Formatter):

@@ -15,6 +15,11 @@ SPEED = "time/tokens_per_second"
 _TIMING = re.compile(r"(^time/)|(_runtime|_per_second|_time)$")
 
 
+def is_timing(key: str) -> bool:
+    """Whether a logged number is a duration or a speed, which differs from run to run."""
+    return _TIMING.search(key) is not None
+
+
 def record(logs: Mapping[str, Any], *, step: int, epoch: float, seconds: float) -> dict[str, Any]:
     """One line of the file.
 
@@ -30,7 +35,7 @@ def record(logs: Mapping[str, Any], *, step: int, epoch: float, seconds: float) 
         number = _number(value)
         if key in line or number is None:
             continue
-        target = timings if _TIMING.search(key) else line
+        target = timings if is_timing(key) else line
         target[key] = number
     names = {key if key.startswith("time/") else f"time/{key}": value for key, value in timings.items()}
     return {**line, **names, "time/elapsed": round(seconds, 3)}

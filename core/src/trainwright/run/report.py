@@ -110,11 +110,5 @@ def _answers(before: Any, after: Any) -> list[dict[str, Any]]:
 def _provenance(manifest: Mapping[str, Any]) -> dict[str, str]:
     """What the result depends on besides config, plugins and packages, as dotted keys."""
     sections = ("command", "working_folder", "template", "data", "seeds", "hardware", "git", "resumed")
-    values = flat({section: manifest.get(section) for section in sections})
-    return {key: _text(value) for key, value in values.items()}
-
-
-def _text(value: Any) -> str:
-    if isinstance(value, Mapping):
-        return ", ".join(f"{key} {_text(part)}" for key, part in value.items() if part not in (None, []))
-    return " ".join(map(_text, value)) if isinstance(value, list) else str(value)
+    values = flat({section: manifest.get(section) for section in sections} | {"command": " ".join(manifest["command"])})
+    return {key: str(value) for key, value in values.items()}

@@ -16,6 +16,7 @@ from trainwright.run.disk import writing
 from trainwright.run.files import human, main_process, write_json
 from trainwright.run.folder import RunFolder
 from trainwright.run.machine import peak_memory
+from trainwright.run.records import is_timing
 
 if TYPE_CHECKING:
     from trainwright.run.answers import Answers
@@ -52,7 +53,8 @@ class RunResult:
         """What a person wants to know at the end, one fact a line."""
         folder = RunFolder(self.folder)
         memory = ", ".join(f"{human(size)} ({kind})" for kind, size in self.peak_memory.items())
-        losses = [f"{name} {self.metrics[name]:.4f}" for name in ("loss", "eval_loss") if name in self.metrics]
+        names = {"loss": "training", "eval_loss": "evaluation"}
+        losses = [f"{self.metrics[key]:.4f} ({name})" for key, name in names.items() if key in self.metrics]
         lines = [
             f"{'stopped' if self.interrupted else 'trained'} after {self.steps:,} steps",
             f"time     {timedelta(seconds=round(self.seconds))}",
@@ -103,7 +105,8 @@ def finish(
         interrupted: Whether it was stopped before its last step.
         start: `time.perf_counter()` at this process's start.
     """
-    metrics = {key: value for logs in trainer.state.log_history for key, value in logs.items() if _is_number(value)}
+    logged = {key: value for logs in trainer.state.log_history for key, value in logs.items()}
+    metrics = {key: value for key, value in logged.items() if _is_number(value) and not is_timing(key)}
     result = RunResult(
         folder=run.path,
         steps=trainer.state.global_step,
