@@ -81,6 +81,7 @@ def test_no_traceback_of_what_is_not_installed(command, site):
 def test_the_table_keeps_to_the_width_of_the_terminal(command, site):
     narrow = command("plugins", PYTHONPATH=site, COLUMNS="40").stdout.splitlines()
     assert max(map(len, narrow)) <= 40
+    assert "…" not in "".join(narrow)
     assert max(map(len, command("plugins", PYTHONPATH=site).stdout.splitlines())) > 40
 
 

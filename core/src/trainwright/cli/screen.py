@@ -50,7 +50,9 @@ def put_table(columns: Sequence[str], rows: Iterable[Sequence[str]]) -> None:
     from rich.table import Table
     from rich.text import Text
 
-    table = Table(*columns, box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    table = Table(box=box.SIMPLE_HEAD, pad_edge=False, show_edge=False, header_style="bold")
+    for column in columns:
+        table.add_column(column, overflow="fold")  # a name cut short is of no use
     for row in rows:
         table.add_row(*(Text(cell) for cell in row))
     unbounded = None if sys.stdout.isatty() or "COLUMNS" in os.environ else 10_000
