@@ -24,7 +24,7 @@ class Projection(NamedTuple):
 
 
 def project(
-    head: nn.Module,
+    head: Any,
     hidden: Tensor,  # (N, H)
 ) -> Projection:
     """The product that `head(hidden)` stands for.
@@ -35,7 +35,7 @@ def project(
     if hasattr(head, "modules_to_save"):
         return project(_saved_module(head), hidden)
     if hasattr(head, "token_adapter") and hasattr(head.token_adapter, "get_merged_weights"):
-        head = head.token_adapter  # type: ignore[assignment]
+        head = head.token_adapter
     if hasattr(head, "get_merged_weights"):
         return Projection(hidden, head.get_merged_weights(head.active_adapters), _bias(head))
     if hasattr(head, "base_layer"):

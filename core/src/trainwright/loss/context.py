@@ -145,7 +145,7 @@ class Sequences(torch.Tensor):
 
     def chosen_minus_rejected(self) -> Tensor:
         """`(pairs,)`: the first half of the batch is preferred over the second."""
-        chosen, rejected = self.as_subclass(Tensor).chunk(2)  # type: ignore[arg-type]
+        chosen, rejected = self.as_subclass(Tensor).chunk(2)
         if chosen.numel() != rejected.numel():
             raise RunError("this batch holds no pairs", remedy="use a method with pairs (dpo), or another loss")
         return chosen - rejected

@@ -7,7 +7,6 @@ from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
-import torch
 from torch import Tensor
 
 from trainwright.errors import RunError
@@ -122,9 +121,4 @@ class ModelHandle:
             sums = tokens.logps.new_zeros(lengths.numel()).index_add(0, tokens.sequence, tokens.logps)
         if average:
             sums = sums / lengths.to(sums.device).clamp(min=1)
-        return sums.as_subclass(Sequences)  # type: ignore[arg-type,return-value]
-
-
-def frozen() -> AbstractContextManager[Any]:
-    """The context of a model that is not trained."""
-    return torch.no_grad()
+        return sums.as_subclass(Sequences)

@@ -26,7 +26,7 @@ from types import MethodType
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import Tensor
 
 from trainwright.errors import ModelError
 from trainwright.loss.adapters import project
@@ -88,7 +88,8 @@ class _Anchor(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: Any, *grads: Tensor) -> tuple[None, ...]:
-        return (None,) * (ctx.count + 1)
+        count: int = ctx.count
+        return (None,) * (count + 1)
 
 
 class _Release(torch.autograd.Function):
@@ -111,7 +112,7 @@ def release(request: HeadRequest, anchor: Tensor) -> dict[str, Tensor]:
     names = [name for name, result in request.results.items() if result.requires_grad]
     if not names or not anchor.requires_grad:
         return dict(request.results)
-    tied = _Release.apply(anchor, *(request.results[name] for name in names))
+    tied = _Release.apply(anchor, *(request.results[name] for name in names))  # type: ignore[no-untyped-call]
     return {**request.results, **dict(zip(names, tied, strict=True))}
 
 
@@ -128,7 +129,7 @@ def logit_transform(config: Any) -> tuple[float, float | None]:
     return float(scaling if text.model_type == "hyperclovax" else 1.0 / scaling), softcap
 
 
-def install_head(model: nn.Module) -> None:
+def install_head(model: Any) -> None:
     """Give a transformers causal LM (not its PEFT or DDP wrapper) the keyword `head_function`. Idempotent.
 
     Raises:
@@ -142,13 +143,13 @@ def install_head(model: nn.Module) -> None:
             f"{type(model).__name__} has no LM head",
             remedy="use a causal language model, or `loss: trl` for this method",
         )
-    model._forward_before_head = model.forward  # type: ignore[assignment]
-    model._logits_verified = False  # type: ignore[assignment]
-    model.forward = MethodType(_forward_of(type(model)), model)  # type: ignore[method-assign]
+    model._forward_before_head = model.forward
+    model._logits_verified = False
+    model.forward = MethodType(_forward_of(model.__class__), model)
 
 
 @functools.cache
-def _forward_of(kind: type[nn.Module]) -> Callable[..., Any]:
+def _forward_of(kind: Any) -> Callable[..., Any]:
     # The original signature stays visible: `generate` and the Trainer read it.
     @functools.wraps(kind.forward)
     def forward(self: Any, *args: Any, head_function: HeadRequest | None = None, **kwargs: Any) -> Any:
@@ -199,7 +200,7 @@ def _placeholder(states: Tensor, results: Mapping[str, Tensor], probe: tuple[flo
         placeholder = states.new_zeros(rows, columns, 1, dtype=torch.float32)
     else:
         placeholder = torch.tensor(probe, device=states.device).expand(rows, columns, len(probe)).clone()
-    anchored: Tensor = _Anchor.apply(placeholder, *results.values())
+    anchored: Tensor = _Anchor.apply(placeholder, *results.values())  # type: ignore[no-untyped-call]
     return anchored
 
 

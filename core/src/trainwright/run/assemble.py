@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from trainwright.config.check import CheckedConfig
@@ -18,6 +17,7 @@ from trainwright.hooks import Environment, EnvSpec, LogStep, TemplateAnswer, Tem
 from trainwright.trainer.hooked import Binding
 
 if TYPE_CHECKING:
+    from trainwright.config.models import RunConfig
     from trainwright.plugins.manager import PluginManager
     from trainwright.run.folder import RunFolder
 
@@ -62,7 +62,7 @@ def gather(checked: CheckedConfig, manager: PluginManager, run: RunFolder) -> In
         processing_class.chat_template = template.chat_template
     environment = _environment(checked, manager, args.seed)
     train, evaluation = _data(checked, environment, template, args)
-    if template.tokenize is not None:
+    if template.tokenize is not None and "labels" in (getattr(train, "column_names", None) or ()):
         args.assistant_only_loss = False  # the labels say it; TRL would look for markers in the template
     return Ingredients(args, processing_class, template, environment, train, evaluation)
 
@@ -92,27 +92,38 @@ def _environment(checked: CheckedConfig, manager: PluginManager, seed: int) -> E
 
 def _data(checked: CheckedConfig, environment: Environment, template: TemplateAnswer, args: Any) -> tuple[Any, Any]:
     from trainwright.data.load import load_split
-    from trainwright.template.dataset import mask_dataset
 
-    data = checked.config.data
+    config, data = checked.config, checked.config.data
     train = environment.dataset
     if train is None:
         if data is None:
             raise RunError("there is nothing to train on", where="data", remedy="add `data: {train: …}` to the config")
-        train = load_split(data.train, checked.config, "data.train")
-    evaluation = load_split(data.eval, checked.config, "data.eval") if data and data.eval else None
-    if template.tokenize is None or checked.method.batch != "labels":
+        train = load_split(data.train, config, "data.train")
+    evaluation = load_split(data.eval, config, "data.eval") if data and data.eval else None
+    if template.tokenize is None or checked.method.name != "sft":
         return train, evaluation
-    mask = partial(
-        mask_dataset,
-        answer=template,
-        max_length=args.max_length,
-        truncation=getattr(args, "truncation_mode", "keep_start"),
+    masked = _masked(train, template, args, config, "data.train", data.train if data else None)
+    if evaluation is None or data is None:
+        return masked, None
+    return masked, _masked(evaluation, template, args, config, "data.eval", data.eval)
+
+
+def _masked(dataset: Any, template: TemplateAnswer, args: Any, config: RunConfig, key: str, source: Any) -> Any:
+    from trainwright.template.dataset import mask_dataset
+    from trainwright.template.places import file_places
+
+    # A packing strategy that splits rows cuts nothing off.
+    splits = args.packing and args.packing_strategy in ("bfd_split", "wrapped")
+    return mask_dataset(
+        dataset,
+        template,
+        key=key,
+        max_length=None if splits else args.max_length,
+        truncation=args.truncation_mode,
         completion_only=args.completion_only_loss is not False,
         num_proc=args.dataset_num_proc,
+        places=file_places(source, config, key) if source is not None else None,
     )
-    masked = mask(train, key="data.train")
-    return masked, mask(evaluation, key="data.eval") if evaluation is not None else None
 
 
 def assemble(

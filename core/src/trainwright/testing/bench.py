@@ -207,11 +207,12 @@ def _peft(case: Case) -> Any:
 def on_ranks(cases: Sequence[Case], world: int = 2) -> list[Outcome]:
     """Run cases on several gloo processes of this machine; the outcomes are rank 0's, gradients already averaged."""
     import torch
-    import torch.multiprocessing as mp
+    from torch.multiprocessing.spawn import spawn
 
     with tempfile.TemporaryDirectory() as folder:
         file = Path(folder) / "outcomes.pt"
-        mp.spawn(partial(_rank, world=world, port=_free_port(), cases=list(cases), file=str(file)), nprocs=world)
+        rank = partial(_rank, world=world, port=_free_port(), cases=list(cases), file=str(file))
+        spawn(rank, nprocs=world)  # type: ignore[no-untyped-call]
         outcomes: list[Outcome] = torch.load(file, weights_only=False)
     return outcomes
 

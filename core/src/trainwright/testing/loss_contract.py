@@ -5,8 +5,8 @@
         method = "dpo"
         settings = {"beta": 2.5}
 
-Every test trains one real step of a tiny model through TRL's trainer and compares gradients. Tolerances are multiples of
-the rounding of the dtype, scaled by the gradient's own size.
+Every test trains one real step of a tiny model through TRL's trainer and compares gradients. Tolerances are multiples
+of the rounding of the dtype, scaled by the gradient's own size.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""Find what makes the host wait for the device. On a CPU nothing waits, so the operations themselves are watched for."""
+"""Find what makes the host wait for the device. On a CPU nothing waits: the operations themselves are watched for."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _WAITING = {
 _METHODS = ("tolist", "numpy", "cpu", "item")
 
 
-class HostWaits(TorchDispatchMode):
+class HostWaits(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Notes each operation whose result the host must read, with the line that asked for it.
 
     Args:
@@ -27,7 +27,7 @@ class HostWaits(TorchDispatchMode):
     """
 
     def __init__(self, found: list[str]) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.found = found
 
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:

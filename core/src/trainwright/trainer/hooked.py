@@ -86,6 +86,8 @@ class HookedTrainer:
             self.data_collator = Supervise(self.data_collator, binding.method.batch)
         if binding.reference_free:
             self.ref_model = None
+        if not binding.native:
+            private.check_windows(self)
         for name in ("reference", "teacher"):
             model = getattr(binding, name)
             if model is not None:
@@ -121,16 +123,16 @@ class HookedTrainer:
         if loss.per is None or supervision is None:
             return loss.total
         if not self.model.training:
-            count = supervision.count(loss.per)
-            self.sums["eval"].add("loss", loss.total, count)
-            return loss.total / max(count, 1)
+            units = supervision.count(loss.per)
+            self.sums["eval"].add("loss", loss.total, units)
+            return loss.total / max(units, 1)
         if self.binding.method.batch == "rollouts" and self._first_of_window():
             parts = [supervise(batch, "rollouts") for batch in private.rollout_window(self)]
             self._window = self._count(parts)
-        count = self._window[loss.per]
+        count: Tensor | float = self._window[loss.per]
         count = count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1.0)
         # DDP and FSDP average gradients over the ranks that see different data.
-        return loss.total * private.data_parallel_size(self) / count
+        return loss.total * (private.data_parallel_size(self) / count)
 
     def _first_of_window(self: Any) -> bool:
         return not self._window or self._step % self.args.gradient_accumulation_steps == 0

@@ -1,5 +1,7 @@
-"""Every private name of TRL and transformers that Trainwright touches. `tests/core/trainer/test_private.py` holds the
-contract: when an upgrade moves one of them, that test says which."""
+"""Every private name of TRL and transformers that Trainwright touches.
+
+`tests/core/trainer/test_private.py` holds the contract: when an upgrade moves one of them, that test says which.
+"""
 
 from __future__ import annotations
 
@@ -8,6 +10,8 @@ from contextlib import ExitStack, contextmanager
 from typing import Any
 
 import torch
+
+from trainwright.errors import RunError
 
 
 def data_parallel_size(trainer: Any) -> int:
@@ -19,6 +23,22 @@ def data_parallel_size(trainer: Any) -> int:
 def aux_loss_weight(trainer: Any) -> float:
     """The weight of a mixture of experts' load-balancing loss; 0 where TRL does not ask for it."""
     return float(trainer.router_aux_loss_coef) if getattr(trainer, "aux_loss_enabled", False) else 0.0
+
+
+def check_windows(trainer: Any) -> None:
+    """Units of a rollout method are counted over an accumulation window, which one generation must hold whole.
+
+    Raises:
+        RunError: It does not.
+    """
+    steps = getattr(trainer.args, "steps_per_generation", None) or trainer.args.gradient_accumulation_steps
+    if steps % trainer.args.gradient_accumulation_steps:
+        raise RunError(
+            f"`steps_per_generation` ({steps}) is no multiple of `gradient_accumulation_steps` "
+            f"({trainer.args.gradient_accumulation_steps}), so a plugin's loss cannot be normalised over its window",
+            where="training.steps_per_generation",
+            remedy="make it a multiple, or use `loss: trl`",
+        )
 
 
 def rollout_window(trainer: Any) -> list[Mapping[str, Any]]:
