@@ -6,7 +6,12 @@ import re
 
 from trainwright.config.secrets import is_secret, redact
 
-_ASSIGNMENT = re.compile(r"""([\w.-]+)(["']?\s*[=:]\s*)("[^"]*"|'[^']*'|[^\s,;{}"']+)""")
+_ASSIGNMENT = re.compile(
+    r"""([\w.-]*(?:token|secret|pass|credential|authorization|key)\w*)  # what may be a secret's name
+        (["']?\s*[=:]\s*)
+        ("[^"]*"|'[^']*'|[^\s,;{}"']+)""",
+    re.IGNORECASE | re.VERBOSE,
+)
 _KNOWN = re.compile(r"\b(hf_\w{16,}|sk-[\w-]{16,}|gh[opsu]_\w{16,}|github_pat_\w{16,})|(?<=Bearer )\S+")
 _MASK = "***"
 
