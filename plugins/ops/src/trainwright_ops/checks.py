@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor
 
+from trainwright_ops.products import autocast_enabled
 from trainwright_ops.results import STATISTICS
 
 
@@ -45,7 +46,7 @@ def _check_dtypes(hidden: Tensor, weight: Tensor, targets: Tensor, bias: Tensor 
     if targets.is_floating_point() or targets.is_complex() or targets.dtype == torch.bool:
         raise TypeError(f"targets must be integers, got {targets.dtype} of shape {_shape(targets)}")
     dtypes = {name: tensor.dtype for name, tensor in floats.items()}
-    autocast = torch.is_autocast_enabled(hidden.device.type) and torch.float64 not in dtypes.values()
+    autocast = autocast_enabled(hidden) and torch.float64 not in dtypes.values()
     if len(set(dtypes.values())) > 1 and not autocast:
         raise TypeError(f"dtypes differ: {_listed(dtypes)}; cast them, or run under torch.autocast")
 

@@ -7,15 +7,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from trainwright_ops.checks import check_chunk_size, check_statistics
-from trainwright_ops.compiling import untraced
 from trainwright_ops.operands import prepare
-from trainwright_ops.products import Gradients, Needs, finish, products_dtype
+from trainwright_ops.products import Gradients, Needs, finish, products_dtype, without_autocast
 from trainwright_ops.results import STATISTICS, LinearLogps
 from trainwright_ops.tiles import Tiles
 from trainwright_ops.transform import Transform
+from trainwright_ops.wrappers import first_order, untraced
 
 
 @untraced
@@ -93,7 +92,7 @@ class _LinearLogps(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         ctx.plan, ctx.dtype = plan, products_dtype(hidden)
         direction = Needs(plan.needs.hidden and not plan.needs.head, False, False)
-        with torch.autocast(hidden.device.type, enabled=False):
+        with without_autocast(hidden):
             tiles = Tiles(hidden, weight, bias, targets, plan.transform, plan.chunk_size, ctx.dtype)
             gradients = Gradients(direction, tiles.hidden, tiles.weight, tiles.wide)
             logps, statistics = _sweep(tiles, gradients, plan.statistics)
@@ -107,7 +106,7 @@ class _LinearLogps(torch.autograd.Function):
         return logps, *map(statistics.get, STATISTICS)
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, upstream: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if upstream is None:
             return (None,) * 6
@@ -117,7 +116,7 @@ class _LinearLogps(torch.autograd.Function):
         if direction is not None:  # made from the gradient of -logps, hence the sign
             factor = -upstream.unsqueeze(1) * ctx.plan.transform.factor
             return finish(direction, factor, ctx.hidden_dtype), *(None,) * 5
-        with torch.autocast(hidden.device.type, enabled=False):
+        with without_autocast(hidden):
             return *_recompute(ctx.plan, ctx.dtype, hidden, weight, bias, targets, upstream), None, None, None
 
 
@@ -128,7 +127,8 @@ def _sweep(
 ) -> tuple[Tensor, dict[str, Tensor]]:
     """Go through the tiles once: logps `(N,)`, the statistics asked for, and the directions."""
     logps = tiles.per_token()
-    statistics = {name: tiles.per_token(torch.bool if name == "top1" else None) for name in names}
+    ordered = sorted(names, key="mean_logit".__ne__)  # the one that reads the logits comes first
+    statistics = {name: tiles.per_token(torch.bool if name == "top1" else None) for name in ordered}
     for tile in tiles:
         logps[tile.rows] = tile.target_logps
         for name, values in statistics.items():

@@ -6,15 +6,14 @@ from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from trainwright_ops.checks import check_chunk_size
-from trainwright_ops.compiling import untraced
 from trainwright_ops.operands import prepare
-from trainwright_ops.products import Gradients, Needs, finish, products_dtype
+from trainwright_ops.products import Gradients, Needs, finish, products_dtype, without_autocast
 from trainwright_ops.results import LinearNLL
 from trainwright_ops.tiles import Tile, Tiles
 from trainwright_ops.transform import Transform
+from trainwright_ops.wrappers import first_order, untraced
 
 
 @untraced
@@ -94,7 +93,7 @@ class _LinearNLL(torch.autograd.Function):
         plan: _Plan,
     ) -> tuple[Tensor | None, ...]:
         dtype = products_dtype(hidden)
-        with torch.autocast(hidden.device.type, enabled=False):
+        with without_autocast(hidden):
             tiles = Tiles(hidden, weight, bias, targets, plan.transform, plan.chunk_size, dtype)
             gradients = Gradients(plan.needs, tiles.hidden, tiles.weight, tiles.wide)
             nll, entropy, top1 = _sweep(tiles, gradients, plan)
@@ -109,7 +108,7 @@ class _LinearNLL(torch.autograd.Function):
         return loss, nll, entropy, top1
 
     @staticmethod
-    @once_differentiable
+    @first_order
     def backward(ctx: Any, upstream: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if upstream is None:
             return (None,) * 6

@@ -72,14 +72,18 @@ def prepare(
     check_operands(hidden, weight, targets, bias)
     shape = targets.shape
     hidden, targets = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1).long()
-    on_host = targets.device.type == "cpu"
-    if on_host:
+    if on_host(targets):
         check_range(targets, weight.shape[0], ignore_index)
     hidden, targets, kept = _drop_ignored(hidden, targets, ignore_index)
     poison = None
-    if not on_host:
+    if not on_host(targets):
         targets, poison = _poisoned(targets, weight.shape[0], hidden.dtype)
     return Operands(hidden, weight, bias, targets, poison, kept, shape)
+
+
+def on_host(targets: Tensor) -> bool:
+    """Whether the values of targets can be looked at without waiting for a device."""
+    return targets.device.type == "cpu"
 
 
 def plain(tensor: Tensor) -> Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -19,10 +20,21 @@ def products_dtype(tensor: Tensor) -> torch.dtype:
     fp16 runs in fp32 where its products have no fp32 result: nothing overflows, and a CPU is several times faster.
     """
     device, dtype = tensor.device.type, tensor.dtype
-    if dtype != torch.float64 and torch.is_autocast_enabled(device):
+    if dtype != torch.float64 and autocast_enabled(tensor):
         dtype = torch.get_autocast_dtype(device)
     wide_results = _WIDE_RESULTS and device == "cuda"
     return torch.float32 if dtype == torch.float16 and not wide_results else dtype
+
+
+def autocast_enabled(tensor: Tensor) -> bool:
+    """Whether autocast is on for the device of `tensor`; some devices (meta) have none."""
+    device = tensor.device.type
+    return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
+
+
+def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
+    """Run in the dtypes that are there: a custom function does its own casting."""
+    return torch.autocast(tensor.device.type, enabled=False) if autocast_enabled(tensor) else nullcontext()
 
 
 class Needs(NamedTuple):

@@ -75,8 +75,10 @@ class Tile:
         return self.log_probs.argmax(-1) == self.targets
 
     def mean_logit(self) -> Tensor:
-        """Mean of the logits over the vocabulary, `(n,)`."""
-        return self.log_probs.mean(-1) + self._log_normalizers
+        """Mean of the logits over the vocabulary, `(n,)`; asked before `probs`, which takes the logits' memory."""
+        if "probs" in self.__dict__:
+            raise RuntimeError("the logits are gone: ask for mean_logit first")
+        return self._spare.mean(-1)
 
     def log_sum_sq(self) -> Tensor:
         """Log of the sum of squared probabilities, `(n,)`."""

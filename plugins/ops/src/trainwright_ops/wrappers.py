@@ -1,4 +1,4 @@
-"""How the functions stand in `torch.compile`: as one call that is not traced (a graph break)."""
+"""How the functions stand in `torch.compile` (one call that is not traced) and in autograd (first derivatives only)."""
 
 from __future__ import annotations
 
@@ -24,5 +24,19 @@ def untraced(function: Callable[_Parameters, _Result]) -> Callable[_Parameters, 
             return function(*args, **kwargs)
         disabled: Callable[_Parameters, _Result] = torch.compiler.disable(function)  # type: ignore[no-untyped-call]
         return disabled(*args, **kwargs)
+
+    return call
+
+
+def first_order(backward: Callable[_Parameters, _Result]) -> Callable[_Parameters, _Result]:
+    """Refuse a graph of the backward pass: gradients made in the forward would enter it as constants, silently."""
+
+    @functools.wraps(backward)
+    def call(*args: _Parameters.args, **kwargs: _Parameters.kwargs) -> _Result:
+        if torch.is_grad_enabled():
+            raise RuntimeError(
+                "linear_nll and linear_logps have no second derivative: call backward without create_graph"
+            )
+        return backward(*args, **kwargs)
 
     return call

@@ -1,0 +1,81 @@
+"""Small problems for the tests, and the float64 answer that every error is measured against."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+# Every transform alone, and all together.
+TRANSFORMS = {
+    "plain": {},
+    "scale": {"scale": 0.25},
+    "softcap": {"softcap": 4.0},
+    "temperature": {"temperature": 0.7},
+    "all": {"scale": 1.7, "softcap": 6.0, "temperature": 1.3},
+}
+DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
+
+
+@dataclass
+class Problem:
+    hidden: Tensor
+    weight: Tensor
+    targets: Tensor
+    bias: Tensor | None
+
+    def to(self, dtype: torch.dtype) -> Problem:
+        """A copy in another dtype, with leaves of its own."""
+        hidden, weight, bias = (
+            None if tensor is None else tensor.detach().to(dtype).requires_grad_(tensor.requires_grad)
+            for tensor in (self.hidden, self.weight, self.bias)
+        )
+        return Problem(hidden, weight, self.targets, bias)
+
+    @property
+    def trained(self) -> list[Tensor]:
+        return [t for t in (self.hidden, self.weight, self.bias) if t is not None and t.requires_grad]
+
+    def run(self, function: Any, **options: Any) -> Any:
+        return function(self.hidden, self.weight, self.targets, bias=self.bias, **options)
+
+
+def make(
+    tokens: int = 29,
+    vocabulary: int = 61,
+    width: int = 17,
+    *,
+    dtype: torch.dtype = torch.float32,
+    bias: bool = False,
+    trained: bool = True,
+    ignored: bool = True,
+    seed: int = 0,
+) -> Problem:
+    """Random operands of `dtype`; every fifth token ignored."""
+    generator = torch.Generator().manual_seed(seed)
+    random = lambda *shape: torch.randn(*shape, generator=generator)
+    targets = torch.randint(0, vocabulary, (tokens,), generator=generator)
+    if ignored:
+        targets[::5] = -100
+    return Problem(
+        random(tokens, width).to(dtype).requires_grad_(),
+        (random(vocabulary, width) * 0.4).to(dtype).requires_grad_(trained),
+        targets,
+        random(vocabulary).to(dtype).requires_grad_(trained) if bias else None,
+    )
+
+
+def error(value: Tensor, exact: Tensor) -> float:
+    """Relative error in the Euclidean norm."""
+    norm = exact.double().norm().item()
+    return (value.double() - exact.double()).norm().item() / (norm or 1.0)
+
+
+def assert_as_exact_as(values: list[Tensor], references: list[Tensor], exact: list[Tensor], dtype: torch.dtype) -> None:
+    """Each error is at most 1.5 times the plain reference's in that dtype, plus a few roundings of the wide dtype."""
+    floor = 16 * torch.finfo(torch.float64 if dtype == torch.float64 else torch.float32).eps
+    for index, (value, reference, truth) in enumerate(zip(values, references, exact, strict=True)):
+        bound = 1.5 * error(reference, truth) + floor
+        assert error(value, truth) <= bound, f"value {index}: {error(value, truth):.2e} > {bound:.2e}"
