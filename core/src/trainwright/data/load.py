@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any
 from trainwright.config.models import DataSource, RunConfig
 from trainwright.config.words import suggestion
 from trainwright.data.hub import load_hub, resolved_revision
+from trainwright.data.images import open_images
 from trainwright.data.rows import read_rows
 from trainwright.data.sources import file_format, is_local, local_files
 from trainwright.data.typed import TypedRows
@@ -110,7 +111,8 @@ def _load_files(files: list[Path], where: str) -> Dataset:
     if not rows.count:
         raise DataError(f"{files[0]} holds no rows", where=where, remedy="Give at least one row.")
     arguments = {"rows": rows, "content": content}
-    return datasets.Dataset.from_generator(_generate, features=rows.features(), gen_kwargs=arguments)
+    data = datasets.Dataset.from_generator(_generate, features=rows.features(), gen_kwargs=arguments)
+    return open_images(data, files[0].parent, where)
 
 
 def _generate(rows: TypedRows, content: str) -> Iterator[dict[str, Any]]:
