@@ -6,10 +6,11 @@ folder of its own and renamed when it is whole, so a process that is killed half
 
 from __future__ import annotations
 
+import io
 import shutil
 import sys
 import tempfile
-from contextlib import suppress
+from contextlib import redirect_stderr, suppress
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -88,7 +89,8 @@ def _convert_once(gguf: Gguf, folder: Path, where: str) -> None:
 def _convert(gguf: Gguf, folder: Path, where: str) -> None:
     _say(f"Converting {gguf.file.name} of {gguf.package} {gguf.version} (once; about half a minute) …")
     try:
-        with quietly():
+        # The progress bar of dequantisation knows no switch; it goes wherever stderr is when it starts.
+        with quietly(), redirect_stderr(io.StringIO()):
             tokenizer, model = _load(gguf.file)
     except ImportError as error:
         remedy = "pip install 'trainwright[gguf]'"
