@@ -27,9 +27,9 @@ SIZES = {"S": "small", "M": "medium", "L": "large"}
 DRINKS = ("latte", "mocha", "espresso", "cappuccino", "americano", "macchiato", "cocoa", "chai", "cortado", "lemonade")
 TENS = {20: "twenty", 30: "thirty", 40: "forty"}
 UNITS = (
-    "zero one two three four five six seven eight nine ten eleven twelve thirteen fourteen fifteen sixteen "
-    "seventeen eighteen nineteen"
-).split()
+    "zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve",
+    "thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen",
+)  # fmt: skip
 PHRASES = (
     "Hi, {lines} for table {table}, please.",
     "Could we get {lines} at table {table}?",
