@@ -138,30 +138,30 @@ def editable(*paths: str) -> list[str]:
     return [word for path in paths for word in ("--editable", path)]
 
 
-def install(session: nox.Session, *arguments: str, constraints: str = "ci") -> None:
-    """Install folders of this repository; they are named so that pip does not take them for packages of an index."""
+def install(session: nox.Session, *arguments: str) -> None:
+    """Install folders of this repository, written so that pip does not take them for packages of an index."""
     words = [word if word.startswith("-") else f"./{word}" for word in arguments]
-    session.install(*words, env=pinned(constraints))
+    session.install(*words, env=pinned("ci"))
 
 
-def install_wheels(session: nox.Session, *paths: str) -> None:
+def install_wheels(session: nox.Session, *paths: str, constraints: str = "ci") -> None:
     """Build wheels of folders (extras may follow in brackets) and install them, replacing those of an earlier run."""
     folder = Path(session.create_tmp()).resolve() / "wheels"
     shutil.rmtree(folder, ignore_errors=True)
     wheels = []
     for path in paths:
         source, bracket, extras = path.partition("[")
-        target = folder / Path(source).name
+        target = folder / source
         session.run("pip", "wheel", "--quiet", "--no-deps", f"--wheel-dir={target}", f"./{source}", env=pinned("ci"))
         wheels += [f"{wheel}{bracket}{extras}" for wheel in target.glob("*.whl")]
-    session.install(*wheels, env=pinned("ci"))
-    session.install("--force-reinstall", "--no-deps", *wheels, env=pinned("ci"))
+    session.install("--upgrade", "--upgrade-strategy=eager", *wheels, env=pinned(constraints))
+    session.install("--force-reinstall", "--no-deps", *wheels, env=pinned(constraints))
 
 
 def contracts(session: nox.Session, constraints: str) -> None:
-    """Install core and the plugins under other constraints and run what depends on the libraries underneath."""
-    install(session, "--upgrade", "core[testing,gguf]", *DISTRIBUTIONS[1:], *EXAMPLES, constraints=constraints)
-    session.run("pip", "freeze", "--exclude-editable")
+    """Install wheels under other constraints and run what depends on the libraries underneath."""
+    install_wheels(session, "core[testing,gguf]", *DISTRIBUTIONS[1:], *EXAMPLES, constraints=constraints)
+    session.run("pip", "freeze")
     pytest(session, *with_tests("tests/core/trainer", "tests/core/loss", *DISTRIBUTIONS[1:], *EXAMPLES))
 
 
