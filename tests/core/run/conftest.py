@@ -37,7 +37,9 @@ def launch() -> Iterator[Launch]:
     def ask(output: Path, **wanted: Any) -> dict[str, Any]:
         server.stdin.write(json.dumps({"output": str(output), **wanted}) + "\n")
         server.stdin.flush()
-        return json.loads(server.stdout.readline())
+        answer = server.stdout.readline()
+        assert answer, "the server of runs has ended; its output is above"
+        return json.loads(answer)
 
     yield ask
     server.stdin.close()

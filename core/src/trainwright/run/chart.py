@@ -74,7 +74,7 @@ def _range(values: Sequence[float]) -> tuple[float, float]:
     return low, high
 
 
-def _ticks(low: float, high: float, about: int = 4) -> list[float]:
+def _ticks(low: float, high: float, about: int = 5) -> list[float]:
     """Round numbers (1, 2 or 5 times a power of ten apart) within a range."""
     rough = (high - low) / about
     power = 10.0 ** math.floor(math.log10(rough))

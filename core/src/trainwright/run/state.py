@@ -1,8 +1,8 @@
 """What a checkpoint must hold beside TRL's own files, so that a resumed run equals an uninterrupted one exactly.
 
 transformers and TRL forget, on resume: the loss summed since the last log event, TRL's metrics of that interval, the
-token count, the roll-out buffer of GRPO and its kin, the order of an epoch that a sampler drew from a generator that
-was not reset, and the order under several ranks. Each rank keeps its own file, because each has its own sums.
+token count, the roll-out buffer of GRPO and its kin, and the order of an epoch that a sampler drew from a generator
+that is not seeded anew each epoch. Each rank keeps a file of its own, because each has sums of its own.
 """
 
 from __future__ import annotations
@@ -80,9 +80,6 @@ class RunState(TrainerCallback):  # type: ignore[misc]
     def on_epoch_begin(self, args: Any, state: Any, control: Any, train_dataloader: Any = None, **kwargs: Any) -> None:
         """Put the generators where they stood when the resumed epoch began, so that it has the same order."""
         saved, self._saved = self._saved, None
-        for sampler in _samplers(train_dataloader):
-            if hasattr(sampler, "set_epoch"):  # accelerate does not reach it below a skipping and sharding sampler
-                sampler.set_epoch(int(state.epoch))
         if saved:
             middle = not float(state.epoch).is_integer()
             _set_order_state(train_dataloader, saved["epoch" if middle else "now"])
