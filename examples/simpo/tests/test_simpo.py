@@ -1,6 +1,7 @@
 """SimPO holds what every loss must hold."""
 
 import torch
+
 from trainwright.testing import LossContract
 
 

@@ -3,6 +3,7 @@
 import json
 
 import pytest
+
 from trainwright.config.load import load_dict
 from trainwright.data.load import load_split
 from trainwright.errors import DataError

@@ -103,6 +103,16 @@ def test_what_is_no_reward_function_is_refused(load, tmp_path, content, referenc
     assert sys.path[: len(path)] == path
 
 
+def test_a_file_that_failed_is_imported_anew(load, tmp_path):
+    file = tmp_path / "configs" / "r.py"
+    file.write_text(GOOD + "1 / 0\n")
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="ZeroDivisionError"):
+            load("r.py:short")
+    file.write_text(GOOD)
+    assert load("r.py:short")(completions=["a"]) == [-1.0]
+
+
 def test_a_torch_module_is_refused(load, tmp_path):
     (tmp_path / "configs" / "r.py").write_text("import torch\nmodel = torch.nn.Linear(1, 1)\n")
     with pytest.raises(ConfigError, match="is an object of Linear"):

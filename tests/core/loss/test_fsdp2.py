@@ -5,6 +5,7 @@ import socket
 
 import torch
 import torch.multiprocessing as mp
+
 from trainwright.loss.handle import ModelHandle
 from trainwright.loss.head import install_head
 from trainwright.loss.supervision import supervise_labels

@@ -5,6 +5,7 @@ import inspect
 
 import pytest
 import torch
+
 from trainwright.errors import ModelError
 from trainwright.loss.handle import ModelHandle
 from trainwright.loss.head import Head, install_head, logit_transform

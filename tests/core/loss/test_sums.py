@@ -1,6 +1,7 @@
 """Metrics as (sum, count) on the device."""
 
 import torch
+
 from trainwright.loss.sums import Sums
 
 

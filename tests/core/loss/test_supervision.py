@@ -4,6 +4,7 @@ import pickle
 
 import pytest
 import torch
+
 from trainwright.loss.supervision import KEY, Supervise, Supervision, supervise, supervise_labels
 
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import functools
 import hashlib
 from base64 import urlsafe_b64encode
 from collections.abc import Callable
@@ -59,16 +60,27 @@ def _metadata(name: str, version: str) -> bytes:
     return f"Metadata-Version: 2.1\nName: {name}\nVersion: {version}\n".encode()
 
 
+@pytest.fixture
+def tiny_gguf(make_gguf) -> bytes:
+    """A whole GGUF file."""
+    return make_gguf()
+
+
 @pytest.fixture(scope="session")
-def tiny_gguf(tmp_path_factory) -> bytes:
-    """A GGUF file of a Llama of one layer, with a byte-level tokenizer and a chat template."""
-    gguf = pytest.importorskip("gguf")
+def make_gguf(tmp_path_factory) -> Callable[..., bytes]:
+    """`make_gguf(without="blk.0.attn_q")`: a GGUF file of a Llama, but for one of its tensors."""
+    pytest.importorskip("gguf")
+    return functools.cache(lambda without=None: _write_gguf(tmp_path_factory.mktemp("gguf") / "tiny.gguf", without))
+
+
+def _write_gguf(path: Path, without: str | None) -> bytes:
+    """A Llama of one layer, with a byte-level tokenizer and a chat template."""
+    import gguf
     import numpy as np
     from transformers.convert_slow_tokenizer import bytes_to_unicode
 
     tokens = ["<|endoftext|>", "<|im_start|>", TURN_END, *bytes_to_unicode().values(), "he", "ll"]
     hidden, heads, kv_heads, middle = 32, 2, 1, 64
-    path = tmp_path_factory.mktemp("gguf") / "tiny.gguf"
     writer = gguf.GGUFWriter(path, "llama")
     writer.add_name("tiny")
     writer.add_context_length(128)
@@ -103,6 +115,7 @@ def tiny_gguf(tmp_path_factory) -> bytes:
         "blk.0.ffn_down": (hidden, middle),
         "output_norm": (hidden,),
     }
+    shapes.pop(without, None)
     for name, shape in shapes.items():
         writer.add_tensor(f"{name}.weight", random.normal(size=shape).astype(np.float32))
     writer.write_header_to_file()

@@ -119,6 +119,13 @@ def test_a_file_that_is_no_gguf_ends_in_one_error_and_leaves_nothing(install, ti
     assert folders(cache) == []
 
 
+def test_a_file_without_some_of_the_weights_is_refused(install, make_gguf, cache):
+    install("tiny-model", {"tiny_model/tiny.gguf": make_gguf(without="blk.0.attn_q")})
+    with pytest.raises(ModelError, match=r"no weights for model\.layers\.0\.self_attn\.q_proj\.weight"):
+        package_model("package:tiny-model")
+    assert folders(cache) == []
+
+
 def test_a_file_that_changed_since_it_was_installed_is_corrupt(install, tiny_gguf, cache):
     site = install("tiny-model", {"tiny_model/tiny.gguf": tiny_gguf})
     file = site / "tiny_model/tiny.gguf"

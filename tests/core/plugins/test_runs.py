@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+
 from trainwright.cli import main
 from trainwright.testing import save_tiny, tiny_dataset
 

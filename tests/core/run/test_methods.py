@@ -4,6 +4,7 @@ import json
 
 import pytest
 import yaml
+
 from trainwright.cli import main
 from trainwright.testing import save_tiny, tiny_dataset
 
@@ -36,7 +37,9 @@ SECTIONS = {
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("methods")
     save_tiny("llama", folder / "tiny")
-    (folder / "rewards.py").write_text("def length(completions, **_):\n    return [len(str(c)) % 5 for c in completions]\n")
+    (folder / "rewards.py").write_text(
+        "def length(completions, **_):\n    return [len(str(c)) % 5 for c in completions]\n"
+    )
     return folder
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 
 import pytest
 import torch
+
 from trainwright.errors import RunError
 from trainwright.testing import tiny_model
 from trainwright.testing.bench import Case, _trainer, one_step

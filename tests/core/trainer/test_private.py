@@ -4,6 +4,7 @@ import importlib
 import inspect
 
 import pytest
+
 from trainwright.trainer.bind import trainer_class, training_arguments
 from trainwright.trainer.methods import METHODS
 

@@ -91,7 +91,6 @@ def finish(
     """Return `factor · total`, rounded to `dtype` once; `total` stays as it is, for a second backward."""
     if total is None:
         return None
-    factor = torch.as_tensor(factor, dtype=total.dtype, device=total.device)
     return torch.mul(total, factor, out=torch.empty_like(total, dtype=dtype))
 
 
