@@ -48,10 +48,11 @@ def _absolute(row: dict[str, Any], column: str, folder: str) -> dict[str, Any]:
 
 
 def _refuse_missing(data: Dataset, column: str, where: str) -> None:
-    problems = []
-    for number, named in enumerate(data[column], start=1):
-        for name in named if isinstance(named, list) else [named]:
-            if name is not None and not Path(name).is_file():
-                problems.append(Problem(f"row {number}: there is no image {name}", where))
+    problems = [
+        Problem(f"row {number}: there is no image {name}", where)
+        for number, named in enumerate(data[column], start=1)
+        for name in (named if isinstance(named, list) else [named])
+        if name is not None and not Path(name).is_file()
+    ]
     if problems:
         raise DataError.together(problems[:_MOST_PROBLEMS])
