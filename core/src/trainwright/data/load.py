@@ -49,7 +49,12 @@ def load_split(source: DataSource, config: RunConfig, key: str = "data.train") -
         else:
             data = load_hub(source, config.where(key), default_split="train" if key == "data.train" else "test")
         data = _rename(data, source, config, key)
-        return data if source.limit is None else data.take(source.limit)
+        return data if source.limit is None else first_rows(data, source.limit)
+
+
+def first_rows(data: Dataset | IterableDataset, limit: int) -> Dataset | IterableDataset:
+    """The first `limit` rows, or all where there are fewer (`Dataset.take` of datasets before 5.2 raises then)."""
+    return data.take(min(limit, len(data)) if hasattr(data, "__len__") else limit)
 
 
 def fingerprint(source: DataSource, config: RunConfig, key: str = "data.train") -> dict[str, Any]:

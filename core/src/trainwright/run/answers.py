@@ -74,11 +74,11 @@ def answer(model: Any, processing_class: Any, section: AnswersSection, config: R
     Raises:
         DataError: Questions that cannot be read, or have no right answer.
     """
-    from trainwright.data.load import load_split
+    from trainwright.data.load import first_rows, load_split
 
     rows = load_split(section.data, config, "answers.data")
     if section.limit is not None:
-        rows = rows.take(section.limit)
+        rows = first_rows(rows, section.limit)
     return answer_rows(
         model,
         processing_class,
