@@ -15,12 +15,13 @@ GOOD = "def short(completions, **kwargs):\n    return [-float(len(text)) for tex
 
 
 @pytest.fixture(autouse=True)
-def restored_imports():
-    path, modules = list(sys.path), set(sys.modules)
+def restored_imports(tmp_path):
+    path = list(sys.path)
     yield
     sys.path[:] = path
-    for name in set(sys.modules) - modules:
-        del sys.modules[name]
+    for name, module in list(sys.modules.items()):
+        if str(getattr(module, "__file__", None) or "").startswith(str(tmp_path)):
+            del sys.modules[name]
 
 
 @pytest.fixture
