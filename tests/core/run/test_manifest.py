@@ -25,7 +25,8 @@ HOOKS = {
             {"name": "trl", "distribution": "trainwright", "version": "0.1.0"},
         ]
     },
-    "metrics": {"participants": []},
+    "metrics": {"participants": [{"name": "rich", "distribution": "pluggy", "version": "1"}]},
+    "validate_config": {"participants": [{"name": "rules", "distribution": "pytest", "version": "1"}]},
 }
 
 
@@ -41,9 +42,7 @@ def manifest(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> dict[str, Any]:
         }
     )
     data = {"train": {"files": [{"path": "/data/rows.jsonl", "sha256": "a" * 64, "rows": 14}]}}
-    made = build_manifest(
-        config, hooks=HOOKS, distributions=["pluggy"], template="c" * 64, data=data, seeds={"seed": 42}
-    )
+    made = build_manifest(config, hooks=HOOKS, template="c" * 64, data=data, seeds={"seed": 42})
     return json.loads(json.dumps(made))
 
 
@@ -53,6 +52,10 @@ def test_it_holds_what_the_result_depends_on(manifest: dict[str, Any]) -> None:
     assert manifest["seeds"] == {"seed": 42}
     assert manifest["hardware"]["ranks"] == 1
     assert manifest["hooks"] == HOOKS
+
+
+def test_plugins_that_take_no_part_are_left_out(manifest: dict[str, Any]) -> None:
+    assert "pytest" not in manifest["packages"]
 
 
 def test_it_holds_no_secret(manifest: dict[str, Any]) -> None:

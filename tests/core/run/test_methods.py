@@ -1,6 +1,7 @@
 """Each method trains a real step through the command, with TRL's own loss, on a tiny model; and with plugin losses."""
 
 import json
+from pathlib import Path
 
 import pytest
 import yaml
@@ -37,9 +38,8 @@ SECTIONS = {
 def folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("methods")
     save_tiny("llama", folder / "tiny")
-    (folder / "rewards.py").write_text(
-        "def length(completions, **_):\n    return [len(str(c)) % 5 for c in completions]\n"
-    )
+    source = "def length(completions, **columns):\n    return [len(str(each)) % 5 for each in completions]\n"
+    (folder / "rewards.py").write_text(source)
     return folder
 
 
@@ -71,7 +71,7 @@ def write(folder, method, name, **sections):
 def train(path):
     assert main(["train", str(path)]) == 0
     output = yaml.safe_load(path.read_text())["output"]
-    lines = [json.loads(line) for line in open(f"{output}/metrics.jsonl")]
+    lines = [json.loads(line) for line in Path(output, "metrics.jsonl").read_text().splitlines()]
     return [line for line in lines if line["split"] == "train"]
 
 

@@ -50,6 +50,11 @@ def check_together(report: Report) -> None:
     if strategy != "no" and config.data is not None and config.data.eval is None:
         remedy = "Add `data.eval`, or remove `eval_strategy`."
         report.add("training.eval_strategy", "evaluation is asked for, and there is no `data.eval`", remedy)
+    if training.get("push_to_hub") and training.get("hub_strategy") in ("checkpoint", "all_checkpoints"):
+        message = (
+            "checkpoints are moved into place once they are whole, and cannot be uploaded from where they are made"
+        )
+        report.add("training.hub_strategy", message, "Use `every_save` or `end`.")
     if config.data is not None and config.data.train.streaming and training.get("max_steps", -1) in (-1, None):
         message = "a streamed data set has no known length"
         report.add("data.train.streaming", message, "Set `training.max_steps`.")

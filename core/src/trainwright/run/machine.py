@@ -7,23 +7,25 @@ import platform
 import subprocess
 import sys
 from collections.abc import Iterable
-from importlib.metadata import PackageNotFoundError, distributions, version
+from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
-PACKAGES = ("torch", "transformers", "trl", "accelerate", "peft", "datasets", "tokenizers", "safetensors", "numpy")
-"""What a result depends on besides `trainwright*` and the plugins."""
+PACKAGES = (
+    "trainwright", "trainwright-ops", "torch", "transformers", "trl", "accelerate", "peft", "datasets", "tokenizers",
+    "safetensors", "numpy",
+)  # fmt: skip
+"""What a result depends on besides the plugins that take part."""
 
 
 def package_versions(also: Iterable[str] = ()) -> dict[str, str]:
     """Distribution → version, sorted, of those installed.
 
     Args:
-        also: Further distributions: those of the plugins.
+        also: Further distributions: those of the plugins that take part.
     """
-    names = {*PACKAGES, *also} | {name for name in _installed() if name.startswith("trainwright")}
     found = {}
-    for name in sorted(names, key=str.lower):
+    for name in sorted({*PACKAGES, *also}, key=str.lower):
         try:
             found[name] = version(name)
         except PackageNotFoundError:
@@ -71,10 +73,6 @@ def peak_memory() -> dict[str, int]:
     if torch.cuda.is_available():
         peak["gpu"] = sum(torch.cuda.max_memory_allocated(device) for device in range(torch.cuda.device_count()))
     return peak
-
-
-def _installed() -> set[str]:
-    return {name.lower() for each in distributions() if (name := each.metadata["Name"])}
 
 
 def _processor() -> str:

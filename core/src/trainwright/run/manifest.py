@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import sys
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -30,7 +30,6 @@ def build_manifest(
     config: RunConfig,
     *,
     hooks: Mapping[str, Any],
-    distributions: Iterable[str],
     template: str | None = None,
     data: Mapping[str, Any] | None = None,
     seeds: Mapping[str, Any] | None = None,
@@ -40,7 +39,6 @@ def build_manifest(
     Args:
         config: The config.
         hooks: Who takes part in each hook: `Explanation.as_dict()["hooks"]`.
-        distributions: The distributions of the active plugins.
         template: Hash of what turned conversations into tokens.
         data: Split → fingerprint of its data.
         seeds: Name → seed.
@@ -53,7 +51,7 @@ def build_manifest(
         "working_folder": str(Path.cwd()),
         "config": values,
         "config_sha256": hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest(),
-        "packages": package_versions(distributions),
+        "packages": package_versions(taking_part(hooks)),
         "hooks": dict(hooks),
         "template": template,
         "data": dict(data or {}),
@@ -65,11 +63,18 @@ def build_manifest(
 
 def known_early(config: RunConfig, manager: PluginManager) -> Manifest:
     """The part of a manifest that is known before any data or model is loaded: `config`, `packages`, `hooks`."""
+    hooks = manager.explain(*choices_of(config)).as_dict()["hooks"]
     return {
         "config": redact(resolved_values(config), mask=None),
-        "packages": package_versions(record.distribution for record in manager.active),
-        "hooks": manager.explain(*choices_of(config)).as_dict()["hooks"],
+        "packages": package_versions(taking_part(hooks)),
+        "hooks": hooks,
     }
+
+
+def taking_part(hooks: Mapping[str, Any]) -> set[str]:
+    """The distributions that a run depends on; those that only check its config change nothing in it."""
+    answering = (explained for hook, explained in hooks.items() if hook != "validate_config")
+    return {row["distribution"] for explained in answering for row in explained.get("participants", ())}
 
 
 def command() -> list[str]:

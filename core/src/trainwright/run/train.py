@@ -118,7 +118,6 @@ class _Run:
             template=_template_hash(ingredients),
             data=self._fingerprints(),
             seeds={"seed": ingredients.args.seed, "data_seed": ingredients.args.data_seed},
-            distributions=[record.distribution for record in self.manager.active],
         )
         if resumed:
             admit(self.run, manifest, checkpoint, allow_drift=allow_drift)
