@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from problems import make
+from ops_problems import make
 
 from trainwright_ops import linear_logps, linear_nll, operands
 

@@ -6,7 +6,7 @@ from collections import Counter
 
 import pytest
 import torch
-from problems import make
+from ops_problems import make
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from trainwright_ops import linear_logps, linear_nll, linear_nll_reference

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 import pytest
 import torch
-from problems import DTYPES, TRANSFORMS, Problem, assert_as_exact_as, make
+from ops_problems import DTYPES, TRANSFORMS, Problem, assert_as_exact_as, make
 
 from trainwright_ops import linear_logps, linear_logps_reference, linear_nll, linear_nll_reference
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from problems import error, make
+from ops_problems import error, make
 from torch.utils.checkpoint import checkpoint
 
 from trainwright_ops import linear_logps, linear_logps_reference, linear_nll, linear_nll_reference

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from problems import DTYPES, TRANSFORMS, Problem, assert_as_exact_as, make
+from ops_problems import DTYPES, TRANSFORMS, Problem, assert_as_exact_as, make
 
 from trainwright_ops import LinearLogps, linear_logps, linear_logps_reference
 from trainwright_ops.results import STATISTICS

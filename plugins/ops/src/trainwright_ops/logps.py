@@ -10,7 +10,7 @@ from torch import Tensor
 
 from trainwright_ops.checks import check_chunk_size, check_statistics
 from trainwright_ops.operands import prepare
-from trainwright_ops.products import Gradients, Needs, finish, products_dtype, without_autocast
+from trainwright_ops.products import Gradients, Needs, finish, products_dtype
 from trainwright_ops.results import STATISTICS, LinearLogps
 from trainwright_ops.tiles import Tiles
 from trainwright_ops.transform import Transform
@@ -92,12 +92,11 @@ class _LinearLogps(torch.autograd.Function):
     ) -> tuple[Tensor | None, ...]:
         ctx.plan, ctx.dtype = plan, products_dtype(hidden)
         direction = Needs(plan.needs.hidden and not plan.needs.head, False, False)
-        with without_autocast(hidden):
-            tiles = Tiles(hidden, weight, bias, targets, plan.transform, plan.chunk_size, ctx.dtype)
-            gradients = Gradients(direction, tiles.hidden, tiles.weight, tiles.wide)
-            logps, statistics = _sweep(tiles, gradients, plan.statistics)
-            if poison is not None:
-                logps += poison
+        tiles = Tiles(hidden, weight, bias, targets, plan.transform, plan.chunk_size, ctx.dtype)
+        gradients = Gradients(direction, tiles.hidden, tiles.weight, tiles.wide)
+        logps, statistics = _sweep(tiles, gradients, plan.statistics)
+        if poison is not None:
+            logps += poison
         operands = (hidden, weight, bias, targets) if plan.needs.head else (None,) * 4
         ctx.save_for_backward(*operands, poison, gradients.hidden)
         ctx.hidden_dtype = hidden.dtype
@@ -116,8 +115,7 @@ class _LinearLogps(torch.autograd.Function):
         if direction is not None:  # made from the gradient of -logps, hence the sign
             factor = -upstream.unsqueeze(1) * ctx.plan.transform.factor
             return finish(direction, factor, ctx.hidden_dtype), *(None,) * 5
-        with without_autocast(hidden):
-            return *_recompute(ctx.plan, ctx.dtype, hidden, weight, bias, targets, upstream), None, None, None
+        return *_recompute(ctx.plan, ctx.dtype, hidden, weight, bias, targets, upstream), None, None, None
 
 
 def _sweep(

@@ -9,7 +9,7 @@ from torch import Tensor
 
 from trainwright_ops.checks import check_chunk_size
 from trainwright_ops.operands import prepare
-from trainwright_ops.products import Gradients, Needs, finish, products_dtype, without_autocast
+from trainwright_ops.products import Gradients, Needs, finish, products_dtype
 from trainwright_ops.results import LinearNLL
 from trainwright_ops.tiles import Tile, Tiles
 from trainwright_ops.transform import Transform
@@ -93,13 +93,12 @@ class _LinearNLL(torch.autograd.Function):
         plan: _Plan,
     ) -> tuple[Tensor | None, ...]:
         dtype = products_dtype(hidden)
-        with without_autocast(hidden):
-            tiles = Tiles(hidden, weight, bias, targets, plan.transform, plan.chunk_size, dtype)
-            gradients = Gradients(plan.needs, tiles.hidden, tiles.weight, tiles.wide)
-            nll, entropy, top1 = _sweep(tiles, gradients, plan)
-            if poison is not None:
-                nll += poison
-            loss = (nll * torch.exp(-nll) if plan.dft else nll).sum()
+        tiles = Tiles(hidden, weight, bias, targets, plan.transform, plan.chunk_size, dtype)
+        gradients = Gradients(plan.needs, tiles.hidden, tiles.weight, tiles.wide)
+        nll, entropy, top1 = _sweep(tiles, gradients, plan)
+        if poison is not None:
+            nll += poison
+        loss = (nll * torch.exp(-nll) if plan.dft else nll).sum()
         ctx.save_for_backward(gradients.hidden, gradients.weight, gradients.bias, poison)
         ctx.dtypes = (hidden.dtype, weight.dtype, None if bias is None else bias.dtype)
         ctx.factor = plan.transform.factor

@@ -1,8 +1,10 @@
-"""Matrix products on an LM head: in which dtype they run, and how gradients are summed."""
+"""Matrix products on an LM head: in which dtype they run, and how gradients are summed.
+
+Autocast leaves calls with `out=` and in-place ones alone, so what is cast here stays as it was cast.
+"""
 
 from __future__ import annotations
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import NamedTuple
 
 import torch
@@ -30,11 +32,6 @@ def autocast_enabled(tensor: Tensor) -> bool:
     """Whether autocast is on for the device of `tensor`; some devices (meta) have none."""
     device = tensor.device.type
     return torch.amp.is_autocast_available(device) and torch.is_autocast_enabled(device)
-
-
-def without_autocast(tensor: Tensor) -> AbstractContextManager[object]:
-    """Run in the dtypes that are there: a custom function does its own casting."""
-    return torch.autocast(tensor.device.type, enabled=False) if autocast_enabled(tensor) else nullcontext()
 
 
 class Needs(NamedTuple):

@@ -100,7 +100,7 @@ class Tile:
 
 
 class Tiles:
-    """The tiles of a problem; iterating recomputes them. Call with autocast off.
+    """The tiles of a problem; iterating recomputes them.
 
     Attributes:
         hidden: Hidden states in the products' dtype, `(N, H)`.
