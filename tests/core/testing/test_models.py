@@ -110,7 +110,8 @@ def test_the_soft_cap_bends_the_logits(family):
     free, capped = logits(family, final_logit_softcapping=None), logits(family)
     torch.testing.assert_close(capped, cap * torch.tanh(free / cap))
     assert free.abs().max() > cap > capped.abs().max()
-    assert not torch.allclose(logits(family, attn_logit_softcapping=None), capped, atol=1e-2)
+    eager = {"attn_implementation": "eager"}  # other attention leaves its soft cap out, before transformers 5.21
+    assert not torch.allclose(logits(family, **eager, attn_logit_softcapping=None), logits(family, **eager), atol=1e-2)
 
 
 @pytest.mark.parametrize("family", family_names("logit_scale"))
