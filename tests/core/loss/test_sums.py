@@ -27,4 +27,4 @@ def test_state_survives_a_checkpoint_exactly():
 def test_no_gradient_is_kept():
     sums = Sums()
     sums.add("a", torch.ones(3, requires_grad=True) * 2)
-    assert all(not pair.requires_grad for pair in sums.state_dict().values())
+    assert all(not pair.requires_grad for _, pair in sums.state_dict().values())

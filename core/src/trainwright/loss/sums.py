@@ -25,8 +25,7 @@ class Sums:
             values: Any shape; they are summed in float64 on the CPU and in float32 elsewhere.
             count: What the sum is to be divided by; default the number of values.
         """
-        dtype = torch.float64 if values.device.type == "cpu" else torch.float32
-        total = values.detach().to(dtype).sum()
+        total = values.detach().to(_dtype(values.device)).sum()
         count = values.numel() if count is None else count
         amount = count.detach().to(total) if isinstance(count, Tensor) else total.new_full((), count)
         pair = torch.stack([total, amount])
@@ -48,21 +47,31 @@ class Sums:
             names = sorted(set().union(*gathered))
         if not names:
             return [], []
-        nothing = torch.zeros_like(next(iter(self._sums.values()))) if self._sums else torch.zeros(2, device=_device())
-        table = torch.stack([self._sums.get(name, nothing) for name in names])
+        device = _device()  # a sum that was known on the host joins the others here
+        nothing = torch.zeros(2, dtype=_dtype(device), device=device)
+        table = torch.stack([self._sums.get(name, nothing).to(nothing) for name in names])
         if distributed and torch.distributed.get_world_size() > 1:
             torch.distributed.all_reduce(table)
         rows: list[list[float]] = table.tolist()
         return names, rows
 
     def state_dict(self) -> dict[str, Any]:
-        """What a checkpoint keeps, on the host."""
-        return {name: pair.cpu() for name, pair in self._sums.items()}
+        """What a checkpoint keeps, on the host: name → (kind of device, sum and count)."""
+        return {name: (pair.device.type, pair.cpu()) for name, pair in self._sums.items()}
 
     def load_state_dict(self, state: dict[str, Any]) -> None:
         """Go on from a checkpoint's sums."""
-        self._sums = {name: pair.to(_device()) for name, pair in state.items()}
+        self._sums = {name: pair if kind == "cpu" else pair.to(_device()) for name, (kind, pair) in state.items()}
+
+
+def _dtype(device: torch.device) -> torch.dtype:
+    return torch.float64 if device.type == "cpu" else torch.float32
 
 
 def _device() -> torch.device:
-    return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    """Where collectives of this process work: its GPU under NCCL, else the CPU; alone, wherever there is a GPU."""
+    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
+    on_cpu = distributed and torch.distributed.get_backend() == "gloo"
+    if on_cpu or not torch.cuda.is_available():
+        return torch.device("cpu")
+    return torch.device("cuda", torch.cuda.current_device())
