@@ -180,13 +180,11 @@ class TemplateAnswer:
         chat_template: A Jinja template that replaces the model's own; None keeps it.
         tokenize: `(messages, tools, **template_kwargs) -> Tokens`; None leaves it to TRL, which needs a template with
             `{% generation %}` markers where `assistant_only` is asked.
-        parse_response: `(token_ids) -> message` for roll-outs with tools; None leaves it to TRL.
         source: Where the answer comes from, for `explain` and the manifest.
     """
 
     chat_template: str | None = None
     tokenize: Callable[..., Tokens] | None = None
-    parse_response: Callable[[list[int]], dict[str, Any]] | None = None
     source: str = ""
 
 
@@ -214,11 +212,10 @@ def chat_template(request: TemplateRequest) -> TemplateAnswer:  # type: ignore[e
 
 @dataclass(frozen=True)
 class LogStep:
-    """One log event.
+    """One log event of training.
 
     Attributes:
         step: Optimizer steps done.
-        split: `train` or `eval`.
         logs: The numbers logged so far at this event, reduced over ranks.
         tokens: Tokens processed since the last event, all ranks (padding excluded).
         seconds: Wall-clock seconds since the last event, evaluation and checkpoints excluded.
@@ -229,7 +226,6 @@ class LogStep:
     """
 
     step: int
-    split: str
     logs: Mapping[str, float]
     tokens: int
     seconds: float
@@ -245,7 +241,7 @@ def metrics(step: LogStep) -> Mapping[str, float]:  # type: ignore[empty-body]
 
     Since: API version 1.
     Kind: broadcast, to the plugins that `metrics:` names, in that order.
-    When: each log event, on rank 0 only; a device-to-host copy here costs one stall a log event, not one a step.
+    When: each log event of training, on rank 0 only; a device-to-host copy here costs one stall a log event, not one a step.
 
     Args:
         step: The log event.

@@ -10,7 +10,7 @@ from trainwright.loss.handle import ModelHandle
 from trainwright.loss.head import install_head
 from trainwright.loss.supervision import supervise_labels
 from trainwright.testing import tiny_model
-from trainwright.trainer.hooked import base_model
+from trainwright.trainer.inputs import base_model
 
 WORLD = 2
 

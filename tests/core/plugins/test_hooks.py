@@ -105,7 +105,7 @@ def test_hook_chat_template_refuses_in_its_own_words(manager_with):
 
 def test_hook_metrics(manager_with):
     source = "@hookimpl\ndef metrics(step):\n    return {'tokens_per_second': step.tokens / step.seconds}\n"
-    step = LogStep(step=5, split="train", logs={}, tokens=300, seconds=2.0, sequence_length=30.0, world_size=1)
+    step = LogStep(step=5, logs={}, tokens=300, seconds=2.0, sequence_length=30.0, world_size=1)
     (answer,) = manager_with("metrics", source).broadcast("metrics", only=["mine"], step=step)
     assert answer.value == {"tokens_per_second": 150.0}
     assert answer.record.name == "mine"

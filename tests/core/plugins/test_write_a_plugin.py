@@ -68,7 +68,7 @@ def test_the_other_hooks_do_what_the_page_says(wheel, install_loss, discover):
     wheel("extras")
     install_loss("acme", "simpo")
     manager = discover()
-    step = LogStep(step=1, split="train", logs={}, tokens=50, seconds=0.5, sequence_length=5.0, world_size=1)
+    step = LogStep(step=1, logs={}, tokens=50, seconds=0.5, sequence_length=5.0, world_size=1)
     (speed,) = manager.broadcast("metrics", ["extras"], step=step)
     assert speed.value == {"tokens_per_second": 100.0}
     hot = RunConfig(model="m", output="runs/x", training={"learning_rate": 0.1})

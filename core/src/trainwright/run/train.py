@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import os
 import time
+from collections.abc import Callable
 from contextlib import ExitStack
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -69,6 +70,8 @@ def _set_environment(checked: CheckedConfig) -> None:
 
 
 class _Run:
+    """The steps of one run; what they share."""
+
     def __init__(self, checked: CheckedConfig, manager: PluginManager, run: RunFolder) -> None:
         self.checked = checked
         self.config = checked.config
@@ -76,8 +79,8 @@ class _Run:
         self.run = run
         self.start = time.perf_counter()
 
-    def go(self, keep: Any, checkpoint: Path | None, resumed: bool, allow_drift: bool) -> RunResult:
-        from transformers import TrainerCallback, set_seed
+    def go(self, keep: Callable[[], None], checkpoint: Path | None, resumed: bool, allow_drift: bool) -> RunResult:
+        from transformers import set_seed
 
         from trainwright.model.load import load_model
         from trainwright.plugins.agreement import agree
@@ -96,12 +99,7 @@ class _Run:
         if before is not None and main_process():
             write_answers(self.run, before)
 
-        class Started(TrainerCallback):  # type: ignore[misc]
-            def on_step_end(self, *args: Any, **kwargs: Any) -> None:
-                keep()
-
-        trainer.add_callback(Started())
-        with watch(trainer, self.run) as interrupt:
+        with watch(trainer, self.run, started=keep) as interrupt:
             trainer.train(resume_from_checkpoint=checkpoint)
         return self._finish(trainer, ingredients, before, interrupt.interrupted)
 

@@ -8,9 +8,7 @@ Trainer.log               ─ metrics reduced once, `metrics` hook asked
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -26,15 +24,10 @@ from trainwright.loss.head import install_head
 from trainwright.loss.sums import Sums
 from trainwright.loss.supervision import KEY, Supervise, Supervision, supervise
 from trainwright.trainer import private
+from trainwright.trainer.clock import Clock
+from trainwright.trainer.inputs import base_model, is_peft, model_inputs
 from trainwright.trainer.methods import Method
 
-NOT_FOR_THE_MODEL = frozenset(
-    {"labels", "completion_mask", "label", "prompts", "prompt_attention_mask", "assistant_masks", "seq_lengths"}
-)
-IMAGE_KEYS = (
-    "pixel_values", "image_grid_thw", "pixel_attention_mask", "spatial_shapes", "image_sizes", "token_type_ids",
-    "mm_token_type_ids", "image_position_ids",
-)  # fmt: skip
 TIME_KEYS = ("time/tokens_per_second", "time/seconds_per_step")
 
 
@@ -74,7 +67,7 @@ class HookedTrainer:
         self.binding = binding
         self.sums = {"train": Sums(), "eval": Sums()}
         self._window: dict[str, Tensor | float] = {}
-        self._clock = _Clock()
+        self._clock = Clock()
         if not binding.native:
             # compute_loss divides by the whole window's count; the Trainer must not divide by its steps again.
             self.loss_is_scaled_for_ga = True
@@ -260,7 +253,6 @@ class HookedTrainer:
         logs.update(zip(TIME_KEYS, (tokens / seconds, seconds / max(steps, 1)), strict=True))
         step = LogStep(
             step=self.state.global_step,
-            split="train",
             logs=dict(logs),
             tokens=int(tokens),
             seconds=seconds,
@@ -275,54 +267,3 @@ class HookedTrainer:
         """Evaluate; its time does not count into the training throughput."""
         with self._clock.paused():
             return super().evaluate(*args, **kwargs)  # type: ignore[misc]
-
-
-class _Clock:
-    """Wall-clock time between log events, pauses excluded."""
-
-    def __init__(self) -> None:
-        self._start: float | None = None
-        self._step = 0
-
-    def begin(self, step: int) -> None:
-        """Start counting at the run's first step; nothing later."""
-        if self._start is None:
-            self._start, self._step = time.perf_counter(), step
-
-    def lap(self, step: int) -> tuple[int, float]:
-        """Steps and seconds since the last lap."""
-        now = time.perf_counter()
-        start = now if self._start is None else self._start
-        steps, seconds = step - self._step, max(now - start, 1e-9)
-        self._start, self._step = now, step
-        return steps, seconds
-
-    @contextmanager
-    def paused(self) -> Any:
-        """What happens inside takes no time."""
-        before = time.perf_counter()
-        try:
-            yield
-        finally:
-            if self._start is not None:
-                self._start += time.perf_counter() - before
-
-
-def base_model(model: Any) -> Any:
-    """The transformers model inside PEFT's wrapper."""
-    return model.get_base_model() if is_peft(model) else model
-
-
-def is_peft(model: Any) -> bool:
-    """Whether PEFT wraps this model."""
-    return hasattr(model, "peft_config") and hasattr(model, "get_base_model")
-
-
-def model_inputs(inputs: Mapping[str, Any], kind: str) -> dict[str, Any]:
-    """The keywords of a model's forward in a batch of this kind."""
-    if kind != "rollouts":
-        return {k: v for k, v in inputs.items() if k not in NOT_FOR_THE_MODEL and not k.startswith(("ref_", "KL_"))}
-    found = {key: inputs[key] for key in IMAGE_KEYS if inputs.get(key) is not None}
-    found["input_ids"] = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
-    found["attention_mask"] = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)
-    return found
