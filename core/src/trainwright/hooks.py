@@ -241,7 +241,7 @@ def metrics(step: LogStep) -> Mapping[str, float]:  # type: ignore[empty-body]
 
     Since: API version 1.
     Kind: broadcast, to the plugins that `metrics:` names, in that order.
-    When: each log event of training, on rank 0 only; a device-to-host copy here costs one stall a log event, not one a step.
+    When: each log event of training, on rank 0 only; a device-to-host copy here stalls once a log event, not each step.
 
     Args:
         step: The log event.

@@ -267,3 +267,7 @@ class HookedTrainer:
         """Evaluate; its time does not count into the training throughput."""
         with self._clock.paused():
             return super().evaluate(*args, **kwargs)  # type: ignore[misc]
+
+    def _save_checkpoint(self: Any, *args: Any, **kwargs: Any) -> None:
+        with self._clock.paused():
+            super()._save_checkpoint(*args, **kwargs)  # type: ignore[misc]
