@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any, ClassVar
 
+import pytest
 import torch
 
 from trainwright.testing import LossContract
+from trainwright.testing.bench import Case, one_step
 
 
 class TestChunkedNLL(LossContract):
@@ -30,3 +33,16 @@ def test_dynamic_fine_tuning():
     contract = DynamicFineTuning()
     contract.test_value_and_gradients_equal_the_plain_reference()
     contract.test_many_micro_batches_equal_one_batch()
+
+
+def test_twenty_steps_follow_trls_own_nll():
+    """Loss and gradient norm in float32, same seed and data: float32 rounding apart, and no more."""
+    training = {"max_steps": 20, "learning_rate": 2e-4, "max_grad_norm": 1.0}
+    case = Case("trl", rows=64, per_device=4, accumulate=2, training=training)
+    theirs, mine = one_step(case).history, one_step(replace(case, loss="chunked_nll")).history
+    assert len(mine) == 20
+    for own, other in zip(mine, theirs, strict=True):
+        assert own["loss"] == pytest.approx(other["loss"], rel=1e-5)
+        assert own["grad_norm"] == pytest.approx(other["grad_norm"], rel=1e-5)
+        assert own["mean_token_accuracy"] == pytest.approx(other["mean_token_accuracy"], rel=1e-6)
+        assert own["entropy"] == pytest.approx(other["entropy"], rel=1e-4)
