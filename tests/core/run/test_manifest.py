@@ -135,7 +135,8 @@ def test_all_drift_is_told_at_once(manifest: dict[str, Any]) -> None:
     refuse_drift(manifest, manifest)
 
 
-def test_git_state_of_a_working_tree(tmp_path: Path) -> None:
+def test_git_state_of_a_working_tree(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("GIT_CEILING_DIRECTORIES", str(tmp_path.parent))  # the temporary folder may lie in a checkout
     assert git_state(tmp_path) is None
     git = ["git", "-c", "user.name=a", "-c", "user.email=a@b.c"]
     for arguments in (["init", "-q"], ["commit", "-q", "--allow-empty", "-m", "first"]):
