@@ -72,7 +72,7 @@ def test_the_installed_command_is_the_module(command):
     [
         (("trian", "run.yaml"), "Did you mean 'train'?"),
         (("train",), "Missing argument 'CONFIG'"),
-        (("train", "good.yaml", "--max-steps"), "No such option: --max-steps"),
+        (("train", "good.yaml", "--max-steps"), "--max-steps"),
         (("validate", "good.yaml", "training.max_steps"), "`training.max_steps` is no override"),
         (("preview", "good.yaml", "--rows", "many"), "--rows"),
         (("resume",), "Missing argument 'FOLDER'"),
