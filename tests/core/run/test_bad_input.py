@@ -72,9 +72,8 @@ def test_one_message_exit_1_nothing_left(name, attempt):
 
 def test_a_mask_that_supervises_everything_is_refused(attempt, tmp_path):
     """A template whose whole text is the assistant's."""
-    (tmp_path / "all.jinja").write_text(
-        "{% for message in messages %}{% generation %}{{ message.content }}{{ eos_token }}{% endgeneration %}{% endfor %}"
-    )
+    turn = "{% generation %}{{ message.content }}{{ eos_token }}{% endgeneration %}"
+    (tmp_path / "all.jinja").write_text("{% for message in messages %}" + turn + "{% endfor %}")
     rows = [{"messages": [{"role": "assistant", "content": "Hello there."}]}]
     code, error, left = attempt({"template": "all.jinja", **MASKED}, rows)
     assert (code, left) == (1, False)
