@@ -130,9 +130,10 @@ class RunFolder:
         missing = [path.name for path in (run.config, run.manifest) if not path.is_file()]
         if missing:
             message = f"{folder} holds no run that can be resumed: {' and '.join(missing)} missing"
-            raise RunError(
-                message, remedy="Name the `output:` folder of a run; start a new one with `trainwright train`."
-            )
+            remedy = "Name the `output:` folder of a run; start a new one with `trainwright train`."
+            if missing == [run.manifest.name]:
+                remedy = "That run was ended before it began: remove the folder, and start it again."
+            raise RunError(message, remedy=remedy)
         return run
 
     @contextmanager
