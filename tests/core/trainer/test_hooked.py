@@ -134,3 +134,14 @@ def test_a_teacher_is_run_without_gradients():
 
 def test_a_binding_needs_no_metrics():
     assert Binding(None, lambda ctx: None, native=True).metrics(None) == {}
+
+
+def test_what_is_not_at_hand_is_explained():
+    with pytest.raises(RunError, match="`loss: trl` only"):
+        one_step(Case(lambda ctx: ctx.native()))
+
+    def wrap(trainer):
+        trainer.binding = replace(trainer.binding, compute_loss=lambda ctx: ctx.policy.token_logps())
+
+    with pytest.raises(RunError, match="runs inside TRL's loss"):
+        one_step(Case("trl", wrap=wrap))

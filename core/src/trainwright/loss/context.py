@@ -45,7 +45,7 @@ class LossContext:
 
     Attributes:
         batch: TRL's batch, on the device, without the supervision.
-        supervision: Which positions carry loss.
+        supervision: Which positions carry loss; None under `loss: trl`.
         method: The training method, e.g. `sft`.
         settings: The plugin's checked settings.
         training: False during evaluation.
@@ -57,14 +57,14 @@ class LossContext:
         self,
         *,
         batch: Mapping[str, Any],
-        supervision: Supervision,
+        supervision: Supervision | None,
         method: str,
         settings: Any,
         training: bool,
         step: int,
         trainer: Any,
-        handle: Callable[[str], ModelHandle],
-        native: Callable[[], Tensor],
+        handle: Callable[[str], ModelHandle] | None,
+        native: Callable[[], Tensor] | None,
         add_metric: Callable[[str, Tensor, Tensor | int | None], None],
         units: tuple[Unit, ...],
     ) -> None:
@@ -83,7 +83,7 @@ class LossContext:
     @cached_property
     def policy(self) -> ModelHandle:
         """The model that is trained; its results carry gradients."""
-        return self._handle("policy")
+        return self._model("policy")
 
     @cached_property
     def reference(self) -> ModelHandle:
@@ -92,7 +92,7 @@ class LossContext:
         Raises:
             RunError: The run has none.
         """
-        return self._handle("reference")
+        return self._model("reference")
 
     @cached_property
     def teacher(self) -> ModelHandle:
@@ -101,7 +101,12 @@ class LossContext:
         Raises:
             RunError: The run has none.
         """
-        return self._handle("teacher")
+        return self._model("teacher")
+
+    def _model(self, name: str) -> ModelHandle:
+        if self._handle is None:
+            raise RunError(f"with `loss: trl` the {name} runs inside TRL's loss", remedy="choose a plugin's loss")
+        return self._handle(name)
 
     def loss(
         self,
@@ -126,7 +131,13 @@ class LossContext:
         return Loss(values.sum(), per)
 
     def native(self) -> Loss:
-        """TRL's own loss for this batch, already normalised."""
+        """TRL's own loss for this batch, already normalised.
+
+        Raises:
+            RunError: The config chooses a plugin's loss, and TRL is not asked for its own.
+        """
+        if self._native is None:
+            raise RunError("TRL's own loss is computed for `loss: trl` only", remedy="use `ctx.policy` instead")
         return Loss(self._native(), None)
 
     def metric(self, name: str, values: Tensor, *, count: Tensor | int | None = None) -> None:
