@@ -25,21 +25,27 @@ class Problem:
     weight: Tensor
     targets: Tensor
     bias: Tensor | None
+    low: Tensor | None = None
+    up: Tensor | None = None
 
-    def to(self, dtype: torch.dtype) -> Problem:
-        """A copy in another dtype, with leaves of its own."""
-        hidden, weight, bias = (
-            None if tensor is None else tensor.detach().to(dtype).requires_grad_(tensor.requires_grad)
-            for tensor in (self.hidden, self.weight, self.bias)
+    def to(self, *args: Any) -> Problem:
+        """A copy in another dtype or on another device, with leaves of its own."""
+        operands = (self.hidden, self.weight, self.bias, self.low, self.up)
+        hidden, weight, bias, low, up = (
+            None if tensor is None else tensor.detach().to(*args).requires_grad_(tensor.requires_grad)
+            for tensor in operands
         )
-        return Problem(hidden, weight, self.targets, bias)
+        targets = self.targets if isinstance(args[0], torch.dtype) else self.targets.to(*args)
+        return Problem(hidden, weight, targets, bias, low, up)
 
     @property
     def trained(self) -> list[Tensor]:
-        return [t for t in (self.hidden, self.weight, self.bias) if t is not None and t.requires_grad]
+        operands = (self.hidden, self.weight, self.bias, self.low, self.up)
+        return [t for t in operands if t is not None and t.requires_grad]
 
     def run(self, function: Any, **options: Any) -> Any:
-        return function(self.hidden, self.weight, self.targets, bias=self.bias, **options)
+        low_rank = None if self.low is None else (self.low, self.up)
+        return function(self.hidden, self.weight, self.targets, bias=self.bias, low_rank=low_rank, **options)
 
 
 def make(
@@ -51,9 +57,10 @@ def make(
     bias: bool = False,
     trained: bool = True,
     ignored: bool = True,
+    rank: int = 0,
     seed: int = 0,
 ) -> Problem:
-    """Random operands of `dtype`; every fifth token ignored."""
+    """Random operands of `dtype`; every fifth token ignored; with a rank, a low-rank part that is trained."""
     generator = torch.Generator().manual_seed(seed)
     random = lambda *shape: torch.randn(*shape, generator=generator)
     targets = torch.randint(0, vocabulary, (tokens,), generator=generator)
@@ -64,6 +71,8 @@ def make(
         (random(vocabulary, width) * 0.4).to(dtype).requires_grad_(trained),
         targets,
         random(vocabulary).to(dtype).requires_grad_(trained) if bias else None,
+        random(tokens, rank).to(dtype).requires_grad_() if rank else None,
+        (random(vocabulary, rank) * 0.4).to(dtype).requires_grad_() if rank else None,
     )
 
 

@@ -60,7 +60,7 @@ def test_target_out_of_range_on_a_device_makes_nan(function, trained, monkeypatc
         ({"targets": torch.ones(28, dtype=torch.int64)}, ValueError, r"targets \(28,\)"),
         ({"targets": torch.ones(29)}, TypeError, "targets must be integers, got torch.float32"),
         ({"targets": torch.ones(29, dtype=torch.bool)}, TypeError, "targets must be integers, got torch.bool"),
-        ({"bias": torch.ones(60)}, ValueError, r"bias must be \(V,\) = \(61,\), got \(60,\)"),
+        ({"bias": torch.ones(60)}, ValueError, r"bias must be \(V,\) = \(61,\): .*bias \(60,\)"),
         ({"bias": torch.ones(61).half()}, TypeError, "bias torch.float16.*torch.autocast"),
         ({"weight": torch.ones(61, 17, device="meta")}, ValueError, "hidden cpu, weight meta, targets cpu"),
     ],

@@ -10,10 +10,12 @@ from trainwright_ops.logps import linear_logps
 from trainwright_ops.nll import linear_nll
 from trainwright_ops.reference import linear_logps_reference, linear_nll_reference
 from trainwright_ops.results import LinearLogps, LinearNLL
+from trainwright_ops.weights import WeightRows
 
 __all__ = [
     "LinearLogps",
     "LinearNLL",
+    "WeightRows",
     "linear_logps",
     "linear_logps_reference",
     "linear_nll",

@@ -2,53 +2,64 @@
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
-from trainwright_ops.checks import check_chunk_size
-from trainwright_ops.operands import prepare
-from trainwright_ops.products import Gradients, Needs, finish, products_dtype
+from trainwright_ops.gradients import finished, operand_dtypes
+from trainwright_ops.logps import token_logps
+from trainwright_ops.operands import Operands, prepare
+from trainwright_ops.plan import Gradients, Head, Plan, engine, make_plan
+from trainwright_ops.products import graph_is_kept
 from trainwright_ops.results import LinearNLL
-from trainwright_ops.tiles import Tile, Tiles
-from trainwright_ops.transform import Transform
+from trainwright_ops.weights import Weight
 from trainwright_ops.wrappers import first_order, untraced
+
+_STATISTICS = ("entropy", "top1")
 
 
 @untraced
 def linear_nll(
     hidden: Tensor,  # (..., H)
-    weight: Tensor,  # (V, H)
+    weight: Weight,  # (V, H)
     targets: Tensor,  # (...)
     *,
     bias: Tensor | None = None,  # (V,)
+    low_rank: tuple[Tensor, Tensor] | None = None,  # (..., r), (V, r)
     scale: float = 1.0,
     softcap: float | None = None,
     temperature: float = 1.0,
     ignore_index: int | None = -100,
     chunk_size: int | None = None,
+    memory: Literal["default", "lowest"] = "default",
     dft: bool = False,
     statistics: bool = False,
 ) -> LinearNLL:
     """Sum of `-log softmax(logits)[target]` over the tokens, without the `(N, V)` logits.
 
-    `logits = softcap · tanh(scale · (hidden · weightᵀ + bias) / softcap) / temperature`. The loss's gradient is known
-    but for a factor once a tile's probabilities are, so it is made there and scaled in the backward pass: three matrix
-    products, two with a frozen head, one without gradients (the idea of Liger Kernel, arXiv:2410.10989). Its memory:
-    one tile, and the gradients in fp32.
+    `logits = softcap · tanh(scale · products / softcap) / temperature` with `products = hidden · weightᵀ + low · upᵀ +
+    bias`. The loss's gradient is known but for a factor once a tile's probabilities are, so it is made there and scaled
+    in the backward pass: three matrix products, two with a frozen head, one without gradients (the idea of Liger
+    Kernel, arXiv:2410.10989). Its memory: one tile, and the gradients in fp32.
 
     Args:
         hidden: Hidden states, fp16, bf16, fp32 or fp64; products run in this dtype or in autocast's.
-        weight: The head's weight; a DTensor is gathered.
+        weight: The head's weight; a DTensor is gathered. Or `WeightRows`: a frozen head that yields its rows.
         targets: Token ids in `[0, V)`, or `ignore_index`; any integer dtype.
         bias: The head's bias.
+        low_rank: `(low, up)`: a LoRA on the head, without building the merged weight.
         scale: Logit scale, before the soft cap.
         softcap: Soft cap of the logits; None for none.
         temperature: Divisor of the logits, after the soft cap.
         ignore_index: Targets that carry no loss and are dropped before the head, which on an accelerator costs a
             synchronisation; None if the caller has dropped them: then nothing synchronises.
-        chunk_size: Tokens whose logits exist at once; default: about 64 MiB of fp32 logits on a CPU, 1 GiB elsewhere.
+        chunk_size: At most `chunk_size · V` logits exist at once. Default: about 64 MiB of fp32 logits on a CPU; on a
+            GPU 400 MiB in the products' dtype, and with a trained head as much again as its gradient; halved as often
+            as it takes where less memory is free.
+        memory: `lowest` for smaller tiles, the gradient of `hidden` stored in its own dtype (one rounding more unless
+            the loss's factor is a power of two), and a trained head's logits computed again in the backward pass
+            (four products) rather than an fp32 sum of its gradient.
         dft: Weigh each token's loss by its own probability, taken as a constant (dynamic fine-tuning,
             arXiv:2508.05629); `nll` stays unweighted.
         statistics: Also return entropy and top-1, from the same tiles.
@@ -58,85 +69,62 @@ def linear_nll(
 
     Raises:
         TypeError: Integer hidden states, floating targets, dtypes that differ outside autocast.
-        ValueError: Shapes or devices that do not fit; a meaningless scale, softcap, temperature or chunk_size.
+        ValueError: Shapes or devices that do not fit; a meaningless scale, softcap, temperature, chunk_size or memory.
         IndexError: A target outside the vocabulary, on the CPU. Elsewhere, where looking would synchronise, such a
             target makes the loss and its gradients NaN.
     """
-    transform = Transform(scale, softcap, temperature)
-    transform.check()
-    check_chunk_size(chunk_size)
-    operands = prepare(hidden, weight, targets, bias, ignore_index)
-    plan = _Plan(transform, chunk_size, operands.needs, dft, statistics)
-    tensors = (operands.hidden, operands.weight, operands.bias, operands.targets, operands.poison)
-    loss, *per_token = _LinearNLL.apply(*tensors, plan)  # type: ignore[no-untyped-call]
-    nll, entropy, top1 = map(operands.restore, per_token)
-    return LinearNLL(loss, nll, entropy, top1)
+    operands = prepare(hidden, weight, targets, bias, low_rank, ignore_index)
+    names = _STATISTICS if statistics else ()
+    plan = make_plan(operands, scale, softcap, temperature, chunk_size, memory, names)
+    if plan.needs.head and not plan.lowest:
+        loss, nll, *others = _SummedNLL.apply(*operands.head, operands.poison, plan, dft)  # type: ignore[no-untyped-call]
+        entropy, top1 = others
+    else:
+        loss, nll, entropy, top1 = _from_logps(operands, plan, dft)
+    return LinearNLL(loss, *map(operands.restore, (nll, entropy, top1)))
 
 
-class _Plan(NamedTuple):
-    transform: Transform
-    chunk_size: int | None
-    needs: Needs
-    dft: bool
-    statistics: bool
+def _from_logps(operands: Operands, plan: Plan, dft: bool) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
+    """The same from log-probabilities: nothing is saved by summing a frozen head's gradients in the forward pass."""
+    logps, statistics = token_logps(operands, plan)
+    nll = -logps.detach()
+    loss = -(logps * torch.exp(-nll) if dft else logps).sum()
+    return loss, nll, statistics.get("entropy"), statistics.get("top1")
 
 
-class _LinearNLL(torch.autograd.Function):
+class _SummedNLL(torch.autograd.Function):
     @staticmethod
     def forward(
         ctx: Any,
         hidden: Tensor,  # (N, H)
-        weight: Tensor,  # (V, H)
+        weight: Weight,  # (V, H)
         bias: Tensor | None,  # (V,)
+        low: Tensor | None,  # (N, r)
+        up: Tensor | None,  # (V, r)
         targets: Tensor,  # (N,)
         poison: Tensor | None,  # (N,)
-        plan: _Plan,
+        plan: Plan,
+        dft: bool,
     ) -> tuple[Tensor | None, ...]:
-        dtype = products_dtype(hidden)
-        tiles = Tiles(hidden, weight, bias, targets, plan.transform, plan.chunk_size, dtype)
-        gradients = Gradients(plan.needs, tiles.hidden, tiles.weight, tiles.wide)
-        nll, entropy, top1 = _sweep(tiles, gradients, plan)
-        if poison is not None:
-            nll += poison
-        loss = (nll * torch.exp(-nll) if plan.dft else nll).sum()
-        ctx.save_for_backward(gradients.hidden, gradients.weight, gradients.bias, poison)
-        ctx.dtypes = (hidden.dtype, weight.dtype, None if bias is None else bias.dtype)
-        ctx.factor = plan.transform.factor
+        head = Head(hidden, weight, bias, low, up, targets)
+        measured, gradients = engine(head, plan).sums(head, plan, dft=dft)
+        nll = -measured.logps if poison is None else poison - measured.logps
+        loss = (nll * torch.exp(-nll) if dft else nll).sum()
+        statistics = [measured.statistics.get(name) for name in _STATISTICS]
+        ctx.save_for_backward(*gradients, poison)
+        ctx.dtypes, ctx.factor = operand_dtypes(head), plan.transform.factor
         ctx.set_materialize_grads(False)
-        ctx.mark_non_differentiable(*(output for output in (nll, entropy, top1) if output is not None))
-        return loss, nll, entropy, top1
+        ctx.mark_non_differentiable(nll, *(value for value in statistics if value is not None))
+        return loss, nll, *statistics
 
     @staticmethod
     @first_order
     def backward(ctx: Any, upstream: Tensor | None, *_: None) -> tuple[Tensor | None, ...]:
         if upstream is None:
-            return (None,) * 6
+            return (None,) * 9
         *totals, poison = ctx.saved_tensors
         factor = upstream * ctx.factor
         if poison is not None:
             factor = factor + poison.sum()
-        return (
-            *(finish(total, factor, dtype) for total, dtype in zip(totals, ctx.dtypes, strict=True)),
-            None,
-            None,
-            None,
-        )
-
-
-def _sweep(tiles: Tiles, gradients: Gradients, plan: _Plan) -> tuple[Tensor, Tensor | None, Tensor | None]:
-    """Go through the tiles once: nll `(N,)`, entropy `(N,)`, top-1 `(N,)`, and all gradients."""
-    nll = tiles.per_token()
-    entropy = tiles.per_token() if plan.statistics else None
-    top1 = tiles.per_token(torch.bool) if plan.statistics else None
-    for tile in tiles:
-        nll[tile.rows] = -tile.target_logps
-        if entropy is not None and top1 is not None:
-            entropy[tile.rows], top1[tile.rows] = tile.entropy(), tile.top1()
-        if any(plan.needs):
-            gradients.add(tile.rows, _gradient(tile, plan.dft), tile.narrow)
-    return nll, entropy, top1
-
-
-def _gradient(tile: Tile, dft: bool) -> Tensor:
-    gradient = tile.gradient()
-    return gradient.mul_(tile.target_logps.exp().unsqueeze(1)) if dft else gradient
+        gradients = finished(Gradients(*totals), factor, ctx.dtypes, keep=graph_is_kept())
+        return *gradients, None, None, None, None

@@ -1,4 +1,4 @@
-"""From what a caller passes to what the tiles run on: flat, plain, checked, without ignored tokens."""
+"""From what a caller passes to what the engines run on: flat, plain, checked, without ignored tokens."""
 
 from __future__ import annotations
 
@@ -8,35 +8,30 @@ import torch
 from torch import Tensor
 
 from trainwright_ops.checks import check_operands, check_range
-from trainwright_ops.products import Needs
+from trainwright_ops.plan import Head, Needs
+from trainwright_ops.weights import Weight, requires_grad
 
 
 class Operands(NamedTuple):
     """A checked problem of `N` tokens, and the way back to the caller's shape.
 
     Attributes:
-        hidden: Hidden states, `(N, H)`.
-        weight: The head's weight, `(V, H)`.
-        bias: The head's bias, `(V,)`, or None.
-        targets: Token ids in `[0, V)`, `(N,)`, int64.
+        head: The operands.
         poison: NaN where a target was out of range, else 0, `(N,)`; None on the CPU, where that is an error.
         kept: Positions of the tokens among the caller's, `(N,)`; None where none was dropped.
         shape: The shape of the caller's targets.
     """
 
-    hidden: Tensor
-    weight: Tensor
-    bias: Tensor | None
-    targets: Tensor
+    head: Head
     poison: Tensor | None
     kept: Tensor | None
     shape: torch.Size
 
     @property
     def needs(self) -> Needs:
-        """Which of hidden, weight and bias want a gradient, now."""
-        enabled, bias = torch.is_grad_enabled(), self.bias is not None and self.bias.requires_grad
-        return Needs(enabled and self.hidden.requires_grad, enabled and self.weight.requires_grad, enabled and bias)
+        """Which operands want a gradient, now."""
+        enabled = torch.is_grad_enabled()
+        return Needs(*(enabled and requires_grad(operand) for operand in self.head[:5]))
 
     @overload
     def restore(self, values: Tensor) -> Tensor: ...
@@ -58,9 +53,10 @@ class Operands(NamedTuple):
 
 def prepare(
     hidden: Tensor,  # (..., H)
-    weight: Tensor,  # (V, H)
+    weight: Weight,  # (V, H)
     targets: Tensor,  # (...)
     bias: Tensor | None,  # (V,)
+    low_rank: tuple[Tensor, Tensor] | None,  # (..., r), (V, r)
     ignore_index: int | None,
 ) -> Operands:
     """Check, gather, flatten and drop ignored tokens.
@@ -68,17 +64,24 @@ def prepare(
     Dropping needs their number on the host: one synchronisation on an accelerator. `ignore_index=None` drops nothing
     and never synchronises.
     """
-    weight, bias = plain(weight), None if bias is None else plain(bias)
-    check_operands(hidden, weight, targets, bias)
+    weight = plain(weight) if isinstance(weight, Tensor) else weight
+    bias = None if bias is None else plain(bias)
+    low, up = low_rank if low_rank is not None else (None, None)
+    up = None if up is None else plain(up)
+    check_operands(hidden, weight, targets, bias, low, up)
     shape = targets.shape
     hidden, targets = hidden.reshape(-1, hidden.shape[-1]), targets.reshape(-1).long()
+    low = None if low is None else low.reshape(-1, low.shape[-1])
     if on_host(targets):
         check_range(targets, weight.shape[0], ignore_index)
-    hidden, targets, kept = _drop_ignored(hidden, targets, ignore_index)
+    kept = _kept(targets, ignore_index)
+    if kept is not None:
+        hidden, targets = hidden.index_select(0, kept), targets.index_select(0, kept)
+        low = None if low is None else low.index_select(0, kept)
     poison = None
     if not on_host(targets):
         targets, poison = _poisoned(targets, weight.shape[0], hidden.dtype)
-    return Operands(hidden, weight, bias, targets, poison, kept, shape)
+    return Operands(Head(hidden, weight, bias, low, up, targets), poison, kept, shape)
 
 
 def on_host(targets: Tensor) -> bool:
@@ -90,6 +93,9 @@ def plain(tensor: Tensor) -> Tensor:
     """Gather a sharded tensor (DTensor); any other is returned as it is.
 
     Each rank's gradient of a gathered tensor is averaged over the mesh, as DDP and FSDP2 average those of parameters.
+    A head sharded by vocabulary could be used as it lies only if every rank saw every rank's hidden states; under
+    data parallelism gathering those and their gradients moves more bytes than the weight as soon as a step has more
+    tokens than the vocabulary has entries / 2, and each rank would wait for the slowest at every tile.
     """
     if not hasattr(tensor, "full_tensor"):
         return tensor
@@ -103,17 +109,15 @@ def plain(tensor: Tensor) -> Tensor:
     return full
 
 
-def _drop_ignored(
-    hidden: Tensor,  # (N, H)
+def _kept(
     targets: Tensor,  # (N,)
     ignore_index: int | None,
-) -> tuple[Tensor, Tensor, Tensor | None]:
+) -> Tensor | None:
+    """Positions of the targets that are not ignored, `(n,)`; None if that is all of them."""
     if ignore_index is None:
-        return hidden, targets, None
+        return None
     kept = (targets != ignore_index).nonzero().squeeze(1)
-    if len(kept) == len(targets):
-        return hidden, targets, None
-    return hidden.index_select(0, kept), targets.index_select(0, kept), kept
+    return None if len(kept) == len(targets) else kept
 
 
 def _poisoned(

@@ -9,26 +9,29 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from trainwright_ops.results import LinearLogps, LinearNLL
+from trainwright_ops.weights import Weight
 
 
 def linear_nll_reference(
     hidden: Tensor,  # (..., H)
-    weight: Tensor,  # (V, H)
+    weight: Weight,  # (V, H)
     targets: Tensor,  # (...)
     *,
     bias: Tensor | None = None,  # (V,)
+    low_rank: tuple[Tensor, Tensor] | None = None,  # (..., r), (V, r)
     scale: float = 1.0,
     softcap: float | None = None,
     temperature: float = 1.0,
     ignore_index: int | None = -100,
     chunk_size: int | None = None,
+    memory: str = "default",
     dft: bool = False,
     statistics: bool = False,
 ) -> LinearNLL:
-    """`linear_nll` with full logits `(..., V)`; `chunk_size` changes nothing in either."""
+    """`linear_nll` with full logits `(..., V)`; `chunk_size` and `memory` do not change the result."""
     names = ("entropy", "top1") if statistics else ()
-    head = {"bias": bias, "scale": scale, "softcap": softcap, "temperature": temperature, "ignore_index": ignore_index}
-    result = linear_logps_reference(hidden, weight, targets, **head, chunk_size=chunk_size, statistics=names)  # type: ignore[arg-type]
+    head = {"bias": bias, "low_rank": low_rank, "scale": scale, "softcap": softcap, "temperature": temperature}
+    result = linear_logps_reference(hidden, weight, targets, **head, ignore_index=ignore_index, statistics=names)  # type: ignore[arg-type]
     weights = result.logps.detach().exp() if dft else 1.0
     loss = -(weights * result.logps).sum()
     return LinearNLL(loss, -result.logps.detach(), result.entropy, result.top1)
@@ -36,19 +39,24 @@ def linear_nll_reference(
 
 def linear_logps_reference(
     hidden: Tensor,  # (..., H)
-    weight: Tensor,  # (V, H)
+    weight: Weight,  # (V, H)
     targets: Tensor,  # (...)
     *,
     bias: Tensor | None = None,  # (V,)
+    low_rank: tuple[Tensor, Tensor] | None = None,  # (..., r), (V, r)
     scale: float = 1.0,
     softcap: float | None = None,
     temperature: float = 1.0,
     ignore_index: int | None = -100,
     chunk_size: int | None = None,
+    memory: str = "default",
     statistics: Collection[str] = (),
 ) -> LinearLogps:
-    """`linear_logps` with full logits `(..., V)`; `chunk_size` changes nothing in either."""
-    products = F.linear(hidden, weight, bias)
+    """`linear_logps` with full logits `(..., V)`; `chunk_size` and `memory` do not change the result."""
+    matrix = weight if isinstance(weight, Tensor) else weight.rows(0, weight.shape[0])
+    products = F.linear(hidden, matrix, bias)
+    if low_rank is not None:
+        products = products + F.linear(*low_rank)
     logits = products if products.dtype == torch.float64 else products.float()
     logits = logits * scale
     if softcap is not None:

@@ -8,24 +8,28 @@ from functools import cached_property
 import torch
 from torch import Tensor
 
+from trainwright_ops.plan import Head, Measured, Plan
 from trainwright_ops.transform import Transform
+from trainwright_ops.weights import rows
 
-# Bytes of one fp32 tile. On a CPU a tile past the caches costs time and gains none; an accelerator needs long products.
+# Bytes of one fp32 tile on a CPU: past its caches a tile costs time and gains none. Elsewhere products must be long.
 HOST_TILE_BYTES = 64 << 20
 DEVICE_TILE_BYTES = 1 << 30
+# With memory="lowest".
+LOWEST_TILE_BYTES = 16 << 20
 # Elements of the scratch memory for row sums: within the caches of a CPU, enough to fill an accelerator.
 HOST_SCRATCH = 1 << 18
 DEVICE_SCRATCH = 1 << 26
 
 
-def default_chunk_size(vocabulary: int, device: torch.device) -> int:
+def default_chunk_size(vocabulary: int, device: torch.device, *, lowest: bool = False) -> int:
     """Return how many tokens a tile holds.
 
-    It depends on the vocabulary and the kind of device only, not on the memory that happens to be free: the order of
-    summation follows from it, and a resumed run must sum in the order of the first.
+    It depends on the vocabulary and the kind of device only: the order of summation follows from it, and a resumed run
+    must sum in the order of the first.
     """
     budget = HOST_TILE_BYTES if device.type == "cpu" else DEVICE_TILE_BYTES
-    return max(16, budget // (4 * vocabulary))
+    return max(16, (LOWEST_TILE_BYTES if lowest else budget) // (4 * vocabulary))
 
 
 def even_slices(tokens: int, chunk_size: int) -> Iterator[slice]:
@@ -105,38 +109,37 @@ class Tiles:
     Attributes:
         hidden: Hidden states in the products' dtype, `(N, H)`.
         weight: The head's weight in the products' dtype, `(V, H)`.
-        wide: Dtype of logits and sums: fp32, or fp64.
+        low: The low-rank part's hidden states in the products' dtype, `(N, r)`, or None.
+        up: Its weight in the products' dtype, `(V, r)`, or None.
     """
 
-    def __init__(
-        self,
-        hidden: Tensor,  # (N, H)
-        weight: Tensor,  # (V, H)
-        bias: Tensor | None,  # (V,)
-        targets: Tensor,  # (N,)
-        transform: Transform,
-        chunk_size: int | None,
-        dtype: torch.dtype,
-    ) -> None:
-        self.hidden, self.weight = hidden.to(dtype), weight.to(dtype)
-        self._bias = None if bias is None else bias.to(dtype)
-        self._targets, self._transform = targets, transform
-        self._chunk_size = chunk_size or default_chunk_size(weight.shape[0], weight.device)
-        self.wide = torch.float64 if dtype == torch.float64 else torch.float32
+    def __init__(self, head: Head, plan: Plan) -> None:
+        cast = lambda operand: None if operand is None else operand.to(plan.dtype)
+        self.hidden: Tensor = head.hidden.to(plan.dtype)
+        self.weight = rows(head.weight, 0, head.weight.shape[0], plan.dtype)
+        self.low, self.up, self._bias = cast(head.low), cast(head.up), cast(head.bias)
+        self._targets, self._plan = head.targets, plan
+        default = default_chunk_size(len(self.weight), self.weight.device, lowest=plan.lowest)
+        self._chunk_size = plan.chunk_size or default
 
     def __iter__(self) -> Iterator[Tile]:
         """Compute tile after tile; the memory of one is that of the next."""
         slices = list(even_slices(len(self.hidden), self._chunk_size))
-        rows = max((piece.stop - piece.start for piece in slices), default=0)
-        logits, log_probs = self._empty(rows, self.wide), self._empty(rows, self.wide)
-        narrow = None if self.hidden.dtype == self.wide else self._empty(rows, self.hidden.dtype)
+        longest = max((piece.stop - piece.start for piece in slices), default=0)
+        wide, dtype = self._plan.wide, self._plan.dtype
+        logits, log_probs = self._empty(longest, wide), self._empty(longest, wide)
+        narrow = None if dtype == wide else self._empty(longest, dtype)
         for piece in slices:
             n = piece.stop - piece.start
             yield self._tile(piece, logits[:n], log_probs[:n], None if narrow is None else narrow[:n])
 
-    def per_token(self, dtype: torch.dtype | None = None) -> Tensor:
-        """Unwritten memory for one value a token, `(N,)`, in `dtype` or `wide`."""
-        return torch.empty(len(self.hidden), dtype=dtype or self.wide, device=self.hidden.device)
+    def measured(self, statistics: tuple[str, ...]) -> Measured:
+        """Unwritten memory for the values of all tokens."""
+        empty = lambda dtype: torch.empty(len(self.hidden), dtype=dtype, device=self.hidden.device)
+        wide = self._plan.wide
+        ordered = sorted(statistics, key="mean_logit".__ne__)  # the one that reads the logits comes first
+        values = {name: empty(torch.bool if name == "top1" else wide) for name in ordered}
+        return Measured(empty(wide), None, values)
 
     def _tile(self, rows: slice, logits: Tensor, log_probs: Tensor, narrow: Tensor | None) -> Tile:
         products = logits if narrow is None else narrow
@@ -144,10 +147,12 @@ class Tiles:
             torch.mm(self.hidden[rows], self.weight.t(), out=products)
         else:
             torch.addmm(self._bias, self.hidden[rows], self.weight.t(), out=products)
+        if self.low is not None and self.up is not None:
+            products.addmm_(self.low[rows], self.up.t())
         if narrow is not None:
             logits.copy_(narrow)
-        self._transform.apply_(logits)
-        return Tile(rows, self._targets[rows], logits, log_probs, narrow, self._transform)
+        self._plan.transform.apply_(logits)
+        return Tile(rows, self._targets[rows], logits, log_probs, narrow, self._plan.transform)
 
     def _empty(self, rows: int, dtype: torch.dtype) -> Tensor:
         return torch.empty(rows, len(self.weight), dtype=dtype, device=self.weight.device)

@@ -1,0 +1,165 @@
+"""The four ways through the tiles; see the package's page for which is which."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from trainwright_ops.gpu import kernels, launch
+from trainwright_ops.gpu.blockwise import BlockwiseGradient, add
+from trainwright_ops.gpu.state import measured, new_state, scales
+from trainwright_ops.gpu.tiling import Tiling, blocks, whole_rows
+from trainwright_ops.gradients import empty_gradients, finished, operand_dtypes
+from trainwright_ops.plan import Gradients, Head, Measured, Plan
+from trainwright_ops.weights import gather, rows
+
+# Tokens of a tile where the vocabulary is cut: long products, whose results still fit the caches.
+_TOKENS = 4096
+_LOWEST_TOKENS = 1024
+# Tokens of a tile where the weight's gradient is made: it is complete without a sum over tiles.
+_RECOMPUTED_TOKENS = 16384
+
+
+def measure(head: Head, plan: Plan) -> Measured:
+    """Log-probabilities and statistics."""
+    head, state = cast(head, plan), new_state(head)
+    tiling = blocks(head, plan, tokens=_TOKENS)
+    for columns in tiling.columns:
+        weight = rows(head.weight, columns.start, columns.stop, plan.dtype)
+        for tokens in tiling.tokens:
+            tile = _products(tiling, head, weight, tokens, columns)
+            launch.fold(tile, head.targets[tokens], state[:, tokens], plan, columns.start, write=False)
+    return measured(state, plan.statistics, head.weight.shape[0])
+
+
+def directions(head: Head, plan: Plan) -> tuple[Measured, Tensor]:
+    """Also `d(-logp) / d hidden / factor` of each token, `(N, H)`, fp32; with `lowest` in the dtype of hidden."""
+    dtype, head, state = head.hidden.dtype, cast(head, plan), new_state(head)
+    tiling = blocks(head, plan, tokens=_LOWEST_TOKENS if plan.lowest else _TOKENS)
+    wide = lambda tokens: torch.empty(tokens, head.hidden.shape[1], device=head.hidden.device)
+    if not plan.lowest:
+        total = wide(len(head.targets))
+        _add_directions(total, head, plan, state, tiling, tiling.tokens)
+        return measured(state, plan.statistics, head.weight.shape[0]), total
+    result = torch.empty_like(head.hidden, dtype=dtype)
+    scratch = wide(max((tokens.stop - tokens.start for tokens in tiling.tokens), default=0))
+    for tokens in tiling.tokens:
+        part = scratch[: tokens.stop - tokens.start]
+        _add_directions(part, head, plan, state, tiling, [tokens])
+        result[tokens] = part
+    return measured(state, plan.statistics, head.weight.shape[0]), result
+
+
+def _add_directions(
+    total: Tensor,  # (n, H), fp32, written here
+    head: Head,
+    plan: Plan,
+    state: Tensor,  # (STATE_ROWS, N)
+    tiling: Tiling,
+    pieces: list[slice],  # n tokens, one after the other
+) -> None:
+    start = pieces[0].start if pieces else 0
+    for columns in tiling.columns:
+        weight = rows(head.weight, columns.start, columns.stop, plan.dtype)
+        for tokens in pieces:
+            out, known = total[tokens.start - start : tokens.stop - start], state[:, tokens]
+            tile = _products(tiling, head, weight, tokens, columns)
+            launch.fold(tile, head.targets[tokens], known, plan, columns.start, write=True)
+            if columns.start:
+                launch.shrink_rows(out, known[kernels.SHRUNK.value])
+            add(out, tile, weight, fresh=columns.start == 0)
+    for tokens in pieces:
+        divisor, at_target = scales(state[:, tokens])
+        out = total[tokens.start - start : tokens.stop - start]
+        out.div_(divisor).addcmul_(gather(head.weight, head.targets[tokens]), at_target, value=-1)
+
+
+def sums(head: Head, plan: Plan, *, dft: bool) -> tuple[Measured, Gradients]:
+    """Also the gradients of the summed negative log-likelihood over `factor`, in fp32."""
+    head, state = cast(head, plan), new_state(head)
+    weight = rows(head.weight, 0, head.weight.shape[0], plan.dtype)
+    total = empty_gradients(plan.needs, head, plan)
+    tiling = whole_rows(head, plan)
+    everything = tiling.columns[0]
+    for tokens in tiling.tokens:
+        tile = _products(tiling, head, weight, tokens, everything)
+        launch.differentiate_rows(tile, head.targets[tokens], state[:, tokens], plan, dft=dft)
+        _add_per_token(total, tile, head, weight, tokens, everything)
+        _add_summed(total, tile, head, tokens, everything)
+        if total.weight is not None:
+            add(total.weight, tile.t(), head.hidden[tokens], fresh=tokens.start == 0)
+    return measured(state, plan.statistics, head.weight.shape[0]), total
+
+
+def recompute(
+    head: Head,
+    plan: Plan,
+    known: Measured,
+    upstream: Tensor,  # (N,)
+) -> Gradients:
+    """Gradients of `Σ upstream · logps`, from logits that are computed again, in the dtypes of the operands."""
+    dtypes, head = operand_dtypes(head), cast(head, plan)
+    assert known.normalizers is not None
+    weights = (upstream * -plan.transform.factor).float()
+    state = torch.cat((known.normalizers, -known.logps.expm1().unsqueeze(0), weights.unsqueeze(0)))
+    total = empty_gradients(plan.needs._replace(weight=False), head, plan)
+    tiling = blocks(head, plan, tokens=_RECOMPUTED_TOKENS)
+    weight_gradient = BlockwiseGradient(head.weight, tiling) if plan.needs.weight else None
+    for columns in tiling.columns:
+        weight = rows(head.weight, columns.start, columns.stop, plan.dtype)
+        for tokens in tiling.tokens:
+            tile = _products(tiling, head, weight, tokens, columns)
+            launch.differentiate(tile, head.targets[tokens], state[:, tokens], plan.transform, columns.start)
+            _add_per_token(total, tile, head, weight, tokens, columns)
+            _add_summed(total, tile, head, tokens, columns)
+            if weight_gradient is not None:
+                weight_gradient.add(columns, tile, head.hidden[tokens], tokens)
+    result = finished(total, 1.0, dtypes, keep=False)
+    return result if weight_gradient is None else result._replace(weight=weight_gradient.total)
+
+
+def _add_per_token(
+    total: Gradients,
+    tile: Tensor,  # (n, width)
+    head: Head,
+    weight: Tensor,  # (width, H)
+    tokens: slice,
+    columns: slice,
+) -> None:
+    """Gradients of single tokens, summed over blocks of the vocabulary."""
+    if total.hidden is not None:
+        add(total.hidden[tokens], tile, weight, fresh=columns.start == 0)
+    if total.low is not None and head.up is not None:
+        add(total.low[tokens], tile, head.up[columns], fresh=columns.start == 0)
+
+
+def _add_summed(
+    total: Gradients,
+    tile: Tensor,  # (n, width)
+    head: Head,
+    tokens: slice,
+    columns: slice,
+) -> None:
+    """Gradients of thin operands, summed over tokens."""
+    if total.bias is not None:
+        total.bias[columns] += tile.sum(0, dtype=total.bias.dtype)
+    if total.up is not None and head.low is not None:
+        add(total.up[columns], tile.t(), head.low[tokens], fresh=tokens.start == 0)
+
+
+def cast(head: Head, plan: Plan) -> Head:
+    """The operands in the products' dtype; the weight's rows are cast where they are used."""
+    tensors = {name: getattr(head, name) for name in ("hidden", "bias", "low", "up")}
+    return head._replace(**{name: None if value is None else value.to(plan.dtype) for name, value in tensors.items()})
+
+
+def _products(tiling: Tiling, head: Head, weight: Tensor, tokens: slice, columns: slice) -> Tensor:
+    """The head's products with these columns, `(n, width)`, in the memory of the last tile."""
+    tile = tiling.tile(tokens, columns)
+    if head.bias is None:
+        torch.mm(head.hidden[tokens], weight.t(), out=tile)
+    else:
+        torch.addmm(head.bias[columns], head.hidden[tokens], weight.t(), out=tile)
+    if head.low is not None and head.up is not None:
+        tile.addmm_(head.low[tokens], head.up[columns].t())
+    return tile
