@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 
 from trainwright_ops.plan import Gradients, Head, Needs, Plan
-from trainwright_ops.products import WIDE_RESULTS, add_product, finish, lift, product
+from trainwright_ops.products import WIDE_RESULTS, add, finish, lift, product
 
 if TYPE_CHECKING:
     from trainwright_ops.tiles import Tiles
@@ -42,34 +42,42 @@ class Totals:
             self._per_token(gradient if narrow is None else narrow, tiles.weight, total.hidden[rows])
         if total.low is not None and tiles.up is not None:
             self._per_token(gradient if narrow is None else narrow, tiles.up, total.low[rows])
+        fresh = rows.start == 0
         if total.weight is not None:
-            self._summed(total.weight, gradient, narrow, tiles.hidden[rows])
+            self._summed(total.weight, gradient, narrow, tiles.hidden[rows], fresh)
         if total.up is not None and tiles.low is not None:
-            self._summed(total.up, gradient, narrow, tiles.low[rows])
+            self._summed(total.up, gradient, narrow, tiles.low[rows], fresh)
 
     def _per_token(self, gradient: Tensor, operand: Tensor, out: Tensor) -> None:
         product(gradient, operand, out=out)
         if lift(gradient) != 1.0:
             out.div_(lift(gradient))
 
-    def _summed(self, total: Tensor, gradient: Tensor, narrow: Tensor | None, operand: Tensor) -> None:
+    def _summed(
+        self,
+        total: Tensor,
+        gradient: Tensor,
+        narrow: Tensor | None,
+        operand: Tensor,
+        fresh: bool,
+    ) -> None:
         """Where 16-bit products cannot have a wide result, the unrounded gradient is used: no copy of it is needed."""
         if narrow is not None and WIDE_RESULTS and narrow.is_cuda:
-            add_product(total, narrow.t(), operand, alpha=1 / lift(narrow))
+            add(total, narrow.t(), operand, fresh=fresh, alpha=1 / lift(narrow))
         else:
-            add_product(total, gradient.t(), operand.to(total.dtype))
+            add(total, gradient.t(), operand.to(total.dtype), fresh=fresh)
 
 
 def empty_gradients(needs: Needs, head: Head, plan: Plan) -> Gradients:
-    """Memory for the gradients that are wanted: unwritten for hidden and low, zeros for those that are summed."""
+    """Memory for the gradients that are wanted: zeros for bias, unwritten for the others if there are tokens."""
     device, dtype = head.hidden.device, plan.wide
 
     def make(name: str) -> Tensor | None:
         operand = getattr(head, name)
         if not getattr(needs, name):
             return None
-        fresh = torch.empty if name in ("hidden", "low") else torch.zeros
-        return fresh(operand.shape, dtype=dtype, device=device)
+        zeros = name == "bias" or not len(head.targets)
+        return (torch.zeros if zeros else torch.empty)(operand.shape, dtype=dtype, device=device)
 
     return Gradients(*map(make, Gradients._fields))
 

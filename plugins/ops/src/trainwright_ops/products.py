@@ -52,15 +52,23 @@ def product(
         out.copy_(left @ right)
 
 
-def add_product(
-    total: Tensor,  # (n, m), fp32 or fp64
+def add(
+    total: Tensor,  # (n, m), fp32 or fp64; any dtype where fresh
     left: Tensor,  # (n, k)
     right: Tensor,  # (k, m)
     *,
+    fresh: bool = False,
     alpha: float = 1.0,
 ) -> None:
-    """`total += alpha · left · right`, without rounding the product first: the error must not grow with the tiles."""
-    if left.dtype == total.dtype:
+    """`total += alpha · left · right`, without rounding the product first: the error must not grow with the tiles.
+
+    With `fresh` nothing is there yet, and `total` is written without being read.
+    """
+    if fresh:
+        product(left, right, out=total)
+        if alpha != 1.0:
+            total.mul_(alpha)
+    elif left.dtype == total.dtype:
         total.addmm_(left, right, alpha=alpha)
     elif WIDE_RESULTS and left.is_cuda:
         torch.addmm(total, left, right, out_dtype=total.dtype, alpha=alpha, out=total)

@@ -114,10 +114,11 @@ class Tiles:
     """
 
     def __init__(self, head: Head, plan: Plan) -> None:
-        cast = lambda operand: None if operand is None else operand.to(plan.dtype)
         self.hidden: Tensor = head.hidden.to(plan.dtype)
         self.weight = rows(head.weight, 0, head.weight.shape[0], plan.dtype)
-        self.low, self.up, self._bias = cast(head.low), cast(head.up), cast(head.bias)
+        self.low, self.up, self._bias = (
+            None if operand is None else operand.to(plan.dtype) for operand in (head.low, head.up, head.bias)
+        )
         self._targets, self._plan = head.targets, plan
         default = default_chunk_size(len(self.weight), self.weight.device, lowest=plan.lowest)
         self._chunk_size = plan.chunk_size or default
@@ -135,11 +136,12 @@ class Tiles:
 
     def measured(self, statistics: tuple[str, ...]) -> Measured:
         """Unwritten memory for the values of all tokens."""
-        empty = lambda dtype: torch.empty(len(self.hidden), dtype=dtype, device=self.hidden.device)
-        wide = self._plan.wide
         ordered = sorted(statistics, key="mean_logit".__ne__)  # the one that reads the logits comes first
-        values = {name: empty(torch.bool if name == "top1" else wide) for name in ordered}
-        return Measured(empty(wide), None, values)
+        values = {name: self._per_token(torch.bool if name == "top1" else self._plan.wide) for name in ordered}
+        return Measured(self._per_token(self._plan.wide), None, values)
+
+    def _per_token(self, dtype: torch.dtype) -> Tensor:
+        return torch.empty(len(self.hidden), dtype=dtype, device=self.hidden.device)
 
     def _tile(self, rows: slice, logits: Tensor, log_probs: Tensor, narrow: Tensor | None) -> Tile:
         products = logits if narrow is None else narrow

@@ -6,22 +6,8 @@ import torch
 from torch import Tensor
 
 from trainwright_ops.gpu.tiling import Tiling
-from trainwright_ops.products import add_product, product
+from trainwright_ops.products import add
 from trainwright_ops.weights import Weight
-
-
-def add(
-    total: Tensor,  # (n, m)
-    left: Tensor,  # (n, k)
-    right: Tensor,  # (k, m)
-    *,
-    fresh: bool,
-) -> None:
-    """`total += left · right`; `total = left · right` where nothing is there yet."""
-    if fresh:
-        product(left, right, out=total)
-    else:
-        add_product(total, left, right)
 
 
 class BlockwiseGradient:

@@ -87,10 +87,14 @@ def fold(
     before = tl.full([BLOCK], -float("inf"), tl.float32)
     total = tl.zeros([BLOCK], tl.float32)
     squares = tl.zeros([BLOCK], tl.float32)
+    lanes = tl.arange(0, BLOCK)
+    upcoming = tl.load(tile_ptr + lanes, mask=lanes < width, other=0.0)
     for start in range(0, width, BLOCK):
-        columns = start + tl.arange(0, BLOCK)
+        columns = start + lanes
         inside = columns < width
-        products = tl.load(tile_ptr + columns, mask=inside, other=0.0).to(tl.float32)
+        products = upcoming.to(tl.float32)
+        # Asked for before this block is worked on: the maximum below waits for all lanes.
+        upcoming = tl.load(tile_ptr + BLOCK + columns, mask=columns + BLOCK < width, other=0.0)
         y = tl.where(inside, _logits(products, inner, outer, CAP), -float("inf"))
         peak = tl.max(y, 0)
         highest = tl.maximum(highest, peak)
@@ -104,7 +108,7 @@ def fold(
             reference = raised
             if WRITE:
                 for earlier in range(0, start, BLOCK):
-                    written = tile_ptr + earlier + tl.arange(0, BLOCK)
+                    written = tile_ptr + earlier + lanes
                     tl.store(written, (tl.load(written).to(tl.float32) * shrink).to(tile_ptr.dtype.element_ty))
         exponentials = tl.exp2(y - reference)
         rest = tl.where(columns == column, 0.0, exponentials)
@@ -262,3 +266,30 @@ def shrink_rows(
             inside = columns < width
             values = tl.load(total_ptr + row * total_stride + columns, mask=inside, other=0.0)
             tl.store(total_ptr + row * total_stride + columns, values * factor, mask=inside)
+
+
+@triton.jit
+def finish_directions(
+    total_ptr,  # (n, width), fp32
+    total_stride,
+    divisors_ptr,  # (n,)
+    factors_ptr,  # (n,)
+    rows_ptr,  # (rows, width), any dtype
+    row_stride,
+    column_stride,
+    index_ptr,  # (n,)
+    width,
+    BLOCK: tl.constexpr,
+):
+    """`total / divisor - factor · row`: sums of exponentials become directions, and the target takes its part."""
+    token = tl.program_id(0).to(tl.int64)
+    total_ptr += token * total_stride
+    rows_ptr += tl.load(index_ptr + token) * row_stride
+    divisor = tl.load(divisors_ptr + token)
+    factor = tl.load(factors_ptr + token)
+    for start in range(0, width, BLOCK):
+        columns = start + tl.arange(0, BLOCK)
+        inside = columns < width
+        values = tl.load(total_ptr + columns, mask=inside, other=0.0) / divisor
+        row = tl.load(rows_ptr + columns * column_stride, mask=inside, other=0.0).to(tl.float32)
+        tl.store(total_ptr + columns, values - factor * row, mask=inside)

@@ -30,10 +30,10 @@ def fold(
     names = set(plan.statistics)
     statistics, moments = bool(names & {"entropy", "top1"}), bool(names & {"mean_logit", "log_sum_sq"})
     width = tile.shape[1]
-    block = _block(width, 4096 if statistics or moments else 8192)
+    block = _block(width, 4096)
     _launch(kernels.fold, (len(tile),), tile.device)(
         tile, tile.stride(0), targets, state, state.stride(0), first, width, *_constants(plan.transform),
-        WRITE=write, STATISTICS=statistics, MOMENTS=moments, BLOCK=block, num_warps=_warps(block, 16),
+        WRITE=write, STATISTICS=statistics, MOMENTS=moments, BLOCK=block, num_warps=_warps(block, 8),
     )  # fmt: skip
 
 
@@ -79,6 +79,19 @@ def shrink_rows(
     )
 
 
+def finish_directions(
+    total: Tensor,  # (n, H), fp32
+    divisors: Tensor,  # (n,)
+    factors: Tensor,  # (n,)
+    rows: Tensor,  # (V, H)
+    index: Tensor,  # (n,)
+) -> None:
+    """`total / divisors - factors · rows[index]`, in place."""
+    _launch(kernels.finish_directions, (len(total),), total.device)(
+        total, total.stride(0), divisors, factors, rows, *rows.stride(), index, total.shape[1], BLOCK=1024, num_warps=4
+    )
+
+
 def _constants(transform: Transform) -> tuple[float, float, bool]:
     """`inner`, `outer` and whether there is a soft cap: see `kernels._logits`."""
     if transform.softcap is None:
@@ -87,7 +100,7 @@ def _constants(transform: Transform) -> tuple[float, float, bool]:
 
 
 def _block(width: int, most: int) -> int:
-    return min(most, max(128, triton.next_power_of_2(width)))
+    return min(most, max(128, 1 << (width - 1).bit_length()))
 
 
 def _warps(block: int, most: int) -> int:
@@ -101,7 +114,7 @@ def _launch(kernel: Any, grid: tuple[int, ...], device: torch.device) -> Callabl
     def call(*arguments: Any, **options: Any) -> None:
         if not grid[0]:
             return
-        if device.type == "cpu":  # Triton's interpreter, in tests
+        if device.type == "cpu" or device.index == torch.cuda.current_device():  # on a CPU: Triton's interpreter
             kernel[grid](*arguments, **options)
             return
         with torch.cuda.device(device):

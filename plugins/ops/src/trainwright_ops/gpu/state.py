@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 import torch
 from torch import Tensor
@@ -43,10 +44,10 @@ def measured(
 def scales(
     state: Tensor,  # (STATE_ROWS, n)
 ) -> tuple[Tensor, Tensor]:
-    """What a sum of `2^(y - reference) · row` is divided by, and the weight of the target's row, `(n, 1)` each."""
+    """What a sum of `2^(y - reference) · row` is divided by, and the weight of the target's row, `(n,)` each."""
     others, at_target = state[1], torch.exp2(state[2] - state[0])
     total = others + at_target
-    return total.unsqueeze(1), (others / total * state[3]).unsqueeze(1)
+    return total, others / total * state[3]
 
 
 def _entropy(state: Tensor, total: Tensor, log_sum: Tensor, _: int) -> Tensor:
@@ -55,7 +56,7 @@ def _entropy(state: Tensor, total: Tensor, log_sum: Tensor, _: int) -> Tensor:
     return (log_sum - weighted / total) * _LN2
 
 
-def _top1(state: Tensor, *_: object) -> Tensor:
+def _top1(state: Tensor, _: Tensor, __: Tensor, ___: int) -> Tensor:
     """The first of several equal logits counts, as with `argmax`."""
     return (state[2] >= state[kernels.HIGHEST.value]) & (state[2] > state[kernels.BEFORE.value])
 
@@ -68,4 +69,9 @@ def _log_sum_sq(state: Tensor, _: Tensor, log_sum: Tensor, __: int) -> Tensor:
     return (state[kernels.SQUARES.value].log2() - 2 * log_sum) * _LN2
 
 
-_STATISTICS = {"entropy": _entropy, "top1": _top1, "mean_logit": _mean_logit, "log_sum_sq": _log_sum_sq}
+_STATISTICS: dict[str, Callable[[Tensor, Tensor, Tensor, int], Tensor]] = {
+    "entropy": _entropy,
+    "top1": _top1,
+    "mean_logit": _mean_logit,
+    "log_sum_sq": _log_sum_sq,
+}

@@ -6,11 +6,12 @@ import torch
 from torch import Tensor
 
 from trainwright_ops.gpu import kernels, launch
-from trainwright_ops.gpu.blockwise import BlockwiseGradient, add
+from trainwright_ops.gpu.blockwise import BlockwiseGradient
 from trainwright_ops.gpu.state import measured, new_state, scales
-from trainwright_ops.gpu.tiling import Tiling, blocks, whole_rows
+from trainwright_ops.gpu.tiling import Tiling, block_bytes, blocks, recomputed_bytes, whole_rows
 from trainwright_ops.gradients import empty_gradients, finished, operand_dtypes
 from trainwright_ops.plan import Gradients, Head, Measured, Plan
+from trainwright_ops.products import add
 from trainwright_ops.weights import gather, rows
 
 # Tokens of a tile where the vocabulary is cut: long products, whose results still fit the caches.
@@ -23,7 +24,7 @@ _RECOMPUTED_TOKENS = 16384
 def measure(head: Head, plan: Plan) -> Measured:
     """Log-probabilities and statistics."""
     head, state = cast(head, plan), new_state(head)
-    tiling = blocks(head, plan, tokens=_TOKENS)
+    tiling = blocks(head, plan, tokens=_TOKENS, size=block_bytes(head, plan))
     for columns in tiling.columns:
         weight = rows(head.weight, columns.start, columns.stop, plan.dtype)
         for tokens in tiling.tokens:
@@ -35,19 +36,23 @@ def measure(head: Head, plan: Plan) -> Measured:
 def directions(head: Head, plan: Plan) -> tuple[Measured, Tensor]:
     """Also `d(-logp) / d hidden / factor` of each token, `(N, H)`, fp32; with `lowest` in the dtype of hidden."""
     dtype, head, state = head.hidden.dtype, cast(head, plan), new_state(head)
-    tiling = blocks(head, plan, tokens=_LOWEST_TOKENS if plan.lowest else _TOKENS)
-    wide = lambda tokens: torch.empty(tokens, head.hidden.shape[1], device=head.hidden.device)
+    longest = _LOWEST_TOKENS if plan.lowest else _TOKENS
+    tiling = blocks(head, plan, tokens=longest, size=block_bytes(head, plan))
     if not plan.lowest:
-        total = wide(len(head.targets))
+        total = _wide(head, len(head.targets))
         _add_directions(total, head, plan, state, tiling, tiling.tokens)
         return measured(state, plan.statistics, head.weight.shape[0]), total
     result = torch.empty_like(head.hidden, dtype=dtype)
-    scratch = wide(max((tokens.stop - tokens.start for tokens in tiling.tokens), default=0))
+    scratch = _wide(head, max((tokens.stop - tokens.start for tokens in tiling.tokens), default=0))
     for tokens in tiling.tokens:
         part = scratch[: tokens.stop - tokens.start]
         _add_directions(part, head, plan, state, tiling, [tokens])
         result[tokens] = part
     return measured(state, plan.statistics, head.weight.shape[0]), result
+
+
+def _wide(head: Head, tokens: int) -> Tensor:
+    return torch.empty(tokens, head.hidden.shape[1], device=head.hidden.device)
 
 
 def _add_directions(
@@ -69,9 +74,12 @@ def _add_directions(
                 launch.shrink_rows(out, known[kernels.SHRUNK.value])
             add(out, tile, weight, fresh=columns.start == 0)
     for tokens in pieces:
-        divisor, at_target = scales(state[:, tokens])
-        out = total[tokens.start - start : tokens.stop - start]
-        out.div_(divisor).addcmul_(gather(head.weight, head.targets[tokens]), at_target, value=-1)
+        out, targets = total[tokens.start - start : tokens.stop - start], head.targets[tokens]
+        if isinstance(head.weight, Tensor):
+            launch.finish_directions(out, *scales(state[:, tokens]), head.weight, targets)
+        else:
+            in_order = torch.arange(len(targets), device=targets.device)
+            launch.finish_directions(out, *scales(state[:, tokens]), gather(head.weight, targets), in_order)
 
 
 def sums(head: Head, plan: Plan, *, dft: bool) -> tuple[Measured, Gradients]:
@@ -103,7 +111,7 @@ def recompute(
     weights = (upstream * -plan.transform.factor).float()
     state = torch.cat((known.normalizers, -known.logps.expm1().unsqueeze(0), weights.unsqueeze(0)))
     total = empty_gradients(plan.needs._replace(weight=False), head, plan)
-    tiling = blocks(head, plan, tokens=_RECOMPUTED_TOKENS)
+    tiling = blocks(head, plan, tokens=_RECOMPUTED_TOKENS, size=recomputed_bytes(head, plan))
     weight_gradient = BlockwiseGradient(head.weight, tiling) if plan.needs.weight else None
     for columns in tiling.columns:
         weight = rows(head.weight, columns.start, columns.stop, plan.dtype)
@@ -149,8 +157,11 @@ def _add_summed(
 
 def cast(head: Head, plan: Plan) -> Head:
     """The operands in the products' dtype; the weight's rows are cast where they are used."""
-    tensors = {name: getattr(head, name) for name in ("hidden", "bias", "low", "up")}
-    return head._replace(**{name: None if value is None else value.to(plan.dtype) for name, value in tensors.items()})
+
+    def to(operand: Tensor | None) -> Tensor | None:
+        return None if operand is None else operand.to(plan.dtype)
+
+    return head._replace(hidden=head.hidden.to(plan.dtype), bias=to(head.bias), low=to(head.low), up=to(head.up))
 
 
 def _products(tiling: Tiling, head: Head, weight: Tensor, tokens: slice, columns: slice) -> Tensor:

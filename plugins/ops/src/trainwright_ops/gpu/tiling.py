@@ -15,13 +15,13 @@ from torch import Tensor
 from trainwright_ops.plan import Head, Plan
 from trainwright_ops.tiles import even_slices
 
-# Bytes of a tile. Products of an H100 reach their rate from about 1,000 tokens, and lose it again in slices too thin.
-TILE_BYTES = 400 << 20
-LOWEST_TILE_BYTES = 16 << 20
 # Rows are padded to whole cache lines: products with odd strides take slow paths.
 ALIGNMENT = 128
 # Columns below which a tile is cut in tokens instead.
 _THINNEST = 1024
+# Tokens of a tile of whole rows: products of an H100 reach their rate from about 1,000, and gain nothing past 4,096.
+_FROZEN_ROWS, _TRAINED_ROWS = 1024, 4096
+_MIB = 1 << 20
 
 
 class Tiling(NamedTuple):
@@ -49,56 +49,70 @@ def blocks(
     plan: Plan,
     *,
     tokens: int,
+    size: int,
 ) -> Tiling:
-    """Tiles of at most `tokens` tokens by as many columns as memory allows."""
-    vocabulary, elements = head.weight.shape[0], _elements(head, plan)
+    """Tiles of at most `tokens` tokens by as many columns as `size` bytes hold; the caller's chunk size comes first."""
+    vocabulary, elements = head.weight.shape[0], size // plan.dtype.itemsize
+    if plan.chunk_size is not None:
+        elements = plan.chunk_size * vocabulary
     n = max(1, min(len(head.targets), tokens, elements // min(_padded(vocabulary), _THINNEST)))
-    memory = _reserve(elements, n * ALIGNMENT, len(head.targets), head, plan)
-    width = max(len(memory) // n // ALIGNMENT * ALIGNMENT, 1)
-    return Tiling(list(even_slices(len(head.targets), n)), list(_aligned_slices(vocabulary, width)), memory)
+    step, memory = _reserve(vocabulary, n, elements, ALIGNMENT, head, plan)
+    return Tiling(list(even_slices(len(head.targets), n)), list(_slices(vocabulary, step)), memory)
 
 
 def whole_rows(head: Head, plan: Plan) -> Tiling:
     """Tiles of whole rows of the logits.
 
     Where the weight is trained its gradient is summed over tiles, and fewer tiles are faster: there a tile may take, on
-    top, the memory that the backward pass will want for the rounded gradient anyway. Else about 1,000 tokens suffice.
+    top, the memory that the backward pass will want for the rounded gradient anyway.
     """
-    vocabulary, width = head.weight.shape
-    elements, longest = _elements(head, plan), 1024
+    row = _padded(head.weight.shape[0])
+    longest, size = _FROZEN_ROWS, 400 * _MIB
     if plan.needs.weight:
-        elements, longest = elements + vocabulary * width, len(head.targets)
-    if plan.chunk_size is not None:
-        elements, longest = plan.chunk_size * _padded(vocabulary), plan.chunk_size
-    memory = _reserve(elements, _padded(vocabulary), len(head.targets), head, plan)
-    n = max(min(len(memory) // _padded(vocabulary), longest), 1)
-    return Tiling(list(_aligned_slices(len(head.targets), n)), [slice(0, vocabulary)], memory)
+        longest, size = _TRAINED_ROWS, size + head.weight.shape.numel() * plan.dtype.itemsize
+    longest = plan.chunk_size or min(longest, size // plan.dtype.itemsize // row)
+    step, memory = _reserve(len(head.targets), row, max(longest, 1) * row, 1, head, plan)
+    return Tiling(list(_slices(len(head.targets), step)), [slice(0, head.weight.shape[0])], memory)
 
 
-def _elements(head: Head, plan: Plan) -> int:
-    """How many logits the plan lets exist at once."""
-    if plan.chunk_size is not None:
-        return plan.chunk_size * head.weight.shape[0]
-    return (LOWEST_TILE_BYTES if plan.lowest else TILE_BYTES) // plan.dtype.itemsize
+def block_bytes(head: Head, plan: Plan) -> int:
+    """Size of a tile where nothing but hidden's gradient is kept beside it."""
+    hidden = head.hidden.numel() * plan.dtype.itemsize
+    return min(max(hidden // 2, 24 * _MIB), 64 * _MIB) if plan.lowest else 240 * _MIB + hidden // 2
 
 
-def _reserve(elements: int, least: int, tokens: int, head: Head, plan: Plan) -> Tensor:
-    """Memory for `elements` logits, or for all there are if that is less; halved while it is not free."""
-    elements = max(min(elements, tokens * _padded(head.weight.shape[0])), least)
+def recomputed_bytes(head: Head, plan: Plan) -> int:
+    """Size of a tile beside a weight's gradient; the larger it is, the less often hidden's is added up in fp32."""
+    hidden = head.hidden.numel() * plan.dtype.itemsize
+    if plan.lowest:
+        return min(max(hidden, 16 * _MIB), 96 * _MIB)
+    return 400 * _MIB + (head.weight.shape.numel() * plan.dtype.itemsize // 2 if plan.needs.weight else 0)
+
+
+def _reserve(length: int, other: int, elements: int, least: int, head: Head, plan: Plan) -> tuple[int, Tensor]:
+    """Cut `length` into even steps of which each, times `other`, takes at most `elements`.
+
+    Returns:
+        The step, and the memory for one: of half the size as often as it takes where that much is not free.
+    """
     while True:
+        step = _step(length, max(elements // other, least))
         try:
-            return torch.empty(elements, dtype=plan.dtype, device=head.hidden.device)
+            return step, torch.empty(_padded(step) * other, dtype=plan.dtype, device=head.hidden.device)
         except torch.OutOfMemoryError:
-            if elements // 2 < least:
+            if step <= least:
                 raise
-            elements //= 2
+            elements = step * other // 2
 
 
-def _aligned_slices(length: int, longest: int) -> Iterator[slice]:
-    """Cut `length` into the fewest slices of at most `longest`: all but the last of one length, aligned if possible."""
-    count = -(-length // longest)
-    step = min(_padded(-(-length // max(count, 1))), longest)
-    for start in range(0, length, max(step, 1)):
+def _step(length: int, longest: int) -> int:
+    """The length of the fewest slices of at most `longest`, aligned if that leaves as few."""
+    even = -(-length // max(-(-length // longest), 1))
+    return max(min(_padded(even), longest // ALIGNMENT * ALIGNMENT or longest), 1)
+
+
+def _slices(length: int, step: int) -> Iterator[slice]:
+    for start in range(0, length, step):
         yield slice(start, min(start + step, length))
 
 
