@@ -77,9 +77,9 @@ def test_shapes_and_chunks(dtype, tokens, vocabulary, width, chunk_size, trained
 @pytest.mark.parametrize("trained", [False, True], ids=["frozen", "trained"])
 @pytest.mark.parametrize("chunk_size", [None, 2])
 def test_low_rank(dtype, trained, chunk_size, memory):
-    assert_exact(
-        make(9, 1500, 16, dtype=dtype, trained=trained, rank=3, bias=True), chunk_size=chunk_size, memory=memory
-    )
+    tokens = 9 if dtype == torch.float32 else 200  # too few, and errors of roundings compare by luck
+    problem = make(tokens, 1500, 16, dtype=dtype, trained=trained, rank=3, bias=True)
+    assert_exact(problem, chunk_size=chunk_size, memory=memory)
 
 
 @pytest.mark.parametrize("trained", [False, True], ids=["frozen", "trained"])

@@ -1,7 +1,8 @@
 """Triton kernels over a tile of an LM head's products: one program a row, everything between two matrix products.
 
-Logits are kept in units of log 2 (`exp2` is the hardware's exponential): `y = log2(e) · logits`. A tile is overwritten
-in place by what the next product takes. Rows are added up in a fixed order: the same inputs give the same bits.
+`y` stands for a logit, in nats; exponentials are taken of differences of logits only, so that large
+logits keep their digits. A tile is overwritten in place by what the next product takes. Rows are added up in a fixed
+order: the same inputs give the same bits.
 
 What is known of a token is a column of `state`, fp32 `(len(State), N)`, whose rows are named below.
 """
@@ -12,22 +13,26 @@ import triton
 import triton.language as tl
 
 # Rows of `state`.
-REFERENCE = tl.constexpr(0)  # what exponents are relative to; finite and at most 64 below the highest logit
-OTHERS = tl.constexpr(1)  # sum of 2^(y - reference) over all tokens of the vocabulary but the target
+REFERENCE = tl.constexpr(0)  # what exponents are relative to; finite and at most HEADROOM below the highest logit
+OTHERS = tl.constexpr(1)  # sum of exp(y - reference) over all tokens of the vocabulary but the target
 TARGET = tl.constexpr(2)  # y of the target
 SLOPE = tl.constexpr(3)  # d logits / d products / factor at the target; written under a soft cap only
 SHRUNK = tl.constexpr(4)  # what the last fold multiplied earlier sums of exponentials by
 HIGHEST = tl.constexpr(5)  # the highest y
 BEFORE = tl.constexpr(6)  # the highest y before the target
-WEIGHTED = tl.constexpr(7)  # sum of 2^(y - reference) · (y - reference) over all but the target
+WEIGHTED = tl.constexpr(7)  # sum of exp(y - reference) · (y - reference) over all but the target
 TOTAL = tl.constexpr(8)  # sum of y
-SQUARES = tl.constexpr(9)  # sum of 4^(y - reference)
+SQUARES = tl.constexpr(9)  # sum of exp(2 · (y - reference))
 STATE_ROWS = 10
 
-# How far (in powers of 2) a logit may lie above the reference: its exponential is exact in fp32 and bf16, and so is a
-# sum of 2^31 of them.
-_HEADROOM = tl.constexpr(64.0)
+# How far a logit may lie above the reference: sums of such exponentials, and of their squares, are far from overflow.
+_HEADROOM = tl.constexpr(20.0)
 _LOG2E = tl.constexpr(1.4426950408889634)
+
+
+@triton.jit
+def _exp(x):
+    return tl.exp2(x * _LOG2E)
 
 
 @triton.jit
@@ -66,10 +71,10 @@ def fold(
     MOMENTS: tl.constexpr,  # mean logit and sum of squares
     BLOCK: tl.constexpr,
 ):
-    """Take a block of the vocabulary into the state, and overwrite the tile by `2^(y - reference)`, 0 at the target.
+    """Take a block of the vocabulary into the state, and overwrite the tile by `exp(y - reference)`, 0 at the target.
 
     One pass: nothing is divided by the sum of exponentials, which is not known yet. The reference is the highest logit
-    of the first columns; where a later one exceeds it by 2^64, what was written is scaled down by a power of two.
+    of the first columns; where a later one exceeds it by the headroom, what was written is scaled down.
     """
     row = tl.program_id(0).to(tl.int64)
     tile_ptr += row * tile_stride
@@ -99,18 +104,17 @@ def fold(
         peak = tl.max(y, 0)
         highest = tl.maximum(highest, peak)
         if peak > reference + _HEADROOM:
-            raised = tl.ceil(peak)
-            shrink = tl.exp2(reference - raised)
-            weighted = (weighted + (reference - raised) * others) * shrink
+            shrink = _exp(reference - peak)
+            weighted = (weighted + (reference - peak) * others) * shrink
             others *= shrink
             squares *= shrink * shrink
             shrunk *= shrink
-            reference = raised
+            reference = peak
             if WRITE:
                 for earlier in range(0, start, BLOCK):
                     written = tile_ptr + earlier + lanes
                     tl.store(written, (tl.load(written).to(tl.float32) * shrink).to(tile_ptr.dtype.element_ty))
-        exponentials = tl.exp2(y - reference)
+        exponentials = _exp(y - reference)
         rest = tl.where(columns == column, 0.0, exponentials)
         others += rest
         if STATISTICS:
@@ -182,8 +186,8 @@ def differentiate_rows(
         products = tl.load(tile_ptr + columns, mask=inside, other=0.0, eviction_policy="evict_last").to(tl.float32)
         y = tl.where(inside, _logits(products, inner, outer, CAP), -float("inf"))
         raised = tl.maximum(highest, y)
-        shrink = tl.exp2(highest - raised)
-        exponentials = tl.exp2(y - raised)
+        shrink = _exp(highest - raised)
+        exponentials = _exp(y - raised)
         rest = tl.where(columns == target_column, 0.0, exponentials)
         if STATISTICS:
             weighted = (weighted + (highest - raised) * others) * shrink + tl.where(inside, rest * (y - raised), 0.0)
@@ -191,10 +195,10 @@ def differentiate_rows(
         others = others * shrink + rest
         highest = raised
     reference = tl.max(highest, 0)
-    shrink = tl.exp2(highest - reference)
+    shrink = _exp(highest - reference)
     remaining = tl.sum(others * shrink, 0)
-    at_target = tl.exp2(y_target - reference)
-    log_sum = tl.log2(remaining + at_target)
+    at_target = _exp(y_target - reference)
+    log_sum = tl.log(remaining + at_target)
     tl.store(state_ptr + REFERENCE * state_stride, reference)
     tl.store(state_ptr + OTHERS * state_stride, remaining)
     tl.store(state_ptr + TARGET * state_stride, y_target)
@@ -210,7 +214,7 @@ def differentiate_rows(
         columns = (blocks - 1 - index) * BLOCK + tl.arange(0, BLOCK)
         inside = columns < vocabulary
         products = tl.load(tile_ptr + columns, mask=inside, other=0.0, eviction_policy="evict_first").to(tl.float32)
-        probs = tl.exp2(_logits(products, inner, outer, CAP) - reference - log_sum)
+        probs = _exp(_logits(products, inner, outer, CAP) - reference - log_sum)
         gradient = tl.where(columns == target_column, -missing, probs) * factor
         if CAP:
             gradient *= _slope(products, inner)
@@ -222,7 +226,7 @@ def differentiate(
     tile_ptr,  # (n, width), products before, gradients afterwards
     tile_stride,
     targets_ptr,  # (n,)
-    known_ptr,  # (4, n): reference, log2 of the sum, 1 - p(target), weight
+    known_ptr,  # (4, n): reference, log of the sum, 1 - p(target), weight
     known_stride,
     first,
     width,
@@ -242,7 +246,7 @@ def differentiate(
     columns = tl.program_id(1) * BLOCK + tl.arange(0, BLOCK)
     inside = columns < width
     products = tl.load(tile_ptr + columns, mask=inside, other=0.0).to(tl.float32)
-    probs = tl.exp2(_logits(products, inner, outer, CAP) - reference - log_sum)
+    probs = _exp(_logits(products, inner, outer, CAP) - reference - log_sum)
     gradient = tl.where(columns == column, -missing, probs) * weight
     if CAP:
         gradient *= _slope(products, inner)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Callable
 from typing import Any
 
@@ -13,8 +12,6 @@ from torch import Tensor
 from trainwright_ops.gpu import kernels
 from trainwright_ops.plan import Plan
 from trainwright_ops.transform import Transform
-
-_LOG2E = math.log2(math.e)
 
 
 def fold(
@@ -95,8 +92,8 @@ def finish_directions(
 def _constants(transform: Transform) -> tuple[float, float, bool]:
     """`inner`, `outer` and whether there is a soft cap: see `kernels._logits`."""
     if transform.softcap is None:
-        return 0.0, transform.factor * _LOG2E, False
-    return transform.scale / transform.softcap, transform.softcap / transform.temperature * _LOG2E, True
+        return 0.0, transform.factor, False
+    return transform.scale / transform.softcap, transform.softcap / transform.temperature, True
 
 
 def _block(width: int, most: int) -> int:

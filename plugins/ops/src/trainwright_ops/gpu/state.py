@@ -11,8 +11,6 @@ from torch import Tensor
 from trainwright_ops.gpu import kernels
 from trainwright_ops.plan import Head, Measured
 
-_LN2 = math.log(2.0)
-
 
 def new_state(head: Head) -> Tensor:
     """The state of tokens of whose logits nothing has been seen, `(STATE_ROWS, N)`, fp32."""
@@ -33,9 +31,9 @@ def measured(
     A likely target's log-probability is `-log1p(others / target)`: what is left to learn keeps its digits.
     """
     reference, others, target = state[0], state[1], state[2]
-    at_target = torch.exp2(target - reference)
-    log_sum = (others + at_target).log2()
-    far = (log_sum + (reference - target)) * _LN2
+    at_target = torch.exp(target - reference)
+    log_sum = (others + at_target).log()
+    far = log_sum + (reference - target)
     nll = torch.where(others < at_target, torch.log1p(others / at_target), far)
     values = {name: _STATISTICS[name](state, others + at_target, log_sum, vocabulary) for name in names}
     return Measured(-nll, torch.stack((reference, log_sum)), values)
@@ -44,16 +42,16 @@ def measured(
 def scales(
     state: Tensor,  # (STATE_ROWS, n)
 ) -> tuple[Tensor, Tensor]:
-    """What a sum of `2^(y - reference) · row` is divided by, and the weight of the target's row, `(n,)` each."""
-    others, at_target = state[1], torch.exp2(state[2] - state[0])
+    """What a sum of `exp(y - reference) · row` is divided by, and the weight of the target's row, `(n,)` each."""
+    others, at_target = state[1], torch.exp(state[2] - state[0])
     total = others + at_target
     return total, others / total * state[3]
 
 
 def _entropy(state: Tensor, total: Tensor, log_sum: Tensor, _: int) -> Tensor:
     above = state[2] - state[0]
-    weighted = state[kernels.WEIGHTED.value] + torch.exp2(above) * above
-    return (log_sum - weighted / total) * _LN2
+    weighted = state[kernels.WEIGHTED.value] + torch.exp(above) * above
+    return log_sum - weighted / total
 
 
 def _top1(state: Tensor, _: Tensor, __: Tensor, ___: int) -> Tensor:
@@ -62,11 +60,11 @@ def _top1(state: Tensor, _: Tensor, __: Tensor, ___: int) -> Tensor:
 
 
 def _mean_logit(state: Tensor, _: Tensor, __: Tensor, vocabulary: int) -> Tensor:
-    return state[kernels.TOTAL.value] / vocabulary * _LN2
+    return state[kernels.TOTAL.value] / vocabulary
 
 
 def _log_sum_sq(state: Tensor, _: Tensor, log_sum: Tensor, __: int) -> Tensor:
-    return (state[kernels.SQUARES.value].log2() - 2 * log_sum) * _LN2
+    return state[kernels.SQUARES.value].log() - 2 * log_sum
 
 
 _STATISTICS: dict[str, Callable[[Tensor, Tensor, Tensor, int], Tensor]] = {

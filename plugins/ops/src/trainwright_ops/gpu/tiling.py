@@ -78,7 +78,7 @@ def whole_rows(head: Head, plan: Plan) -> Tiling:
 def block_bytes(head: Head, plan: Plan) -> int:
     """Size of a tile where nothing but hidden's gradient is kept beside it."""
     hidden = head.hidden.numel() * plan.dtype.itemsize
-    return min(max(hidden // 2, 24 * _MIB), 64 * _MIB) if plan.lowest else 240 * _MIB + hidden // 2
+    return min(max(hidden // 2, 24 * _MIB), 64 * _MIB) if plan.lowest else min(400 * _MIB, 220 * _MIB + 2 * hidden)
 
 
 def recomputed_bytes(head: Head, plan: Plan) -> int:
