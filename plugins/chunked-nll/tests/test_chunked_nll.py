@@ -41,9 +41,10 @@ def logits(head: Head) -> torch.Tensor:
     return 5.0 * torch.tanh(0.5 * (head.hidden @ head.weight.T + head.bias) / 5.0)
 
 
+@pytest.mark.parametrize("memory", ["default", "lowest"])
 @pytest.mark.parametrize("chunk_size", [None, 1, 7, 1000])
-def test_loss_is_the_sum_over_tokens(head, chunk_size):
-    total, unit = plugin.compute_loss(Context(head, chunk_size=chunk_size))
+def test_loss_is_the_sum_over_tokens(head, chunk_size, memory):
+    total, unit = plugin.compute_loss(Context(head, chunk_size=chunk_size, memory=memory))
     expected = cross_entropy(logits(head), head.targets, reduction="sum")
     operands = (head.hidden, head.weight)
     assert unit == "token"
@@ -86,3 +87,13 @@ def test_settings_that_make_no_sense(settings):
 def test_importing_it_does_not_import_torch():
     code = "import sys, trainwright_chunked_nll as p; p.Settings(); sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
+
+
+def test_settings_reach_the_head_function(head, monkeypatch):
+    import trainwright_ops
+
+    seen = {}
+    real = trainwright_ops.linear_nll
+    monkeypatch.setattr(trainwright_ops, "linear_nll", lambda *a, **k: (seen.update(k), real(*a, **k))[1])
+    plugin.compute_loss(Context(head, chunk_size=3, memory="lowest", dft=True))
+    assert (seen["chunk_size"], seen["memory"], seen["dft"], seen["statistics"]) == (3, "lowest", True, True)

@@ -11,6 +11,7 @@ from ops_problems import DTYPES, TRANSFORMS, Problem, assert_as_exact_as, make
 
 from trainwright_ops import linear_logps, linear_logps_reference, linear_nll, linear_nll_reference
 
+KERNEL_DTYPES = (torch.bfloat16, torch.float32)
 pytestmark = [
     pytest.mark.gpu,
     pytest.mark.skipif(not torch.cuda.is_available(), reason="needs a CUDA device"),
@@ -88,3 +89,55 @@ def test_target_out_of_range_is_nan_and_no_assert(function, reference, trained):
     torch.cuda.synchronize()
     assert value.isnan().sum() == 1
     assert gradient[7].isnan().all()
+
+
+@both
+@trained_or_not
+@pytest.mark.parametrize("memory", ["default", "lowest"])
+@pytest.mark.parametrize("dtype", KERNEL_DTYPES, ids=str)
+def test_inside_a_cuda_graph(function, reference, trained, memory, dtype):
+    """Captured once, replayed on other values: forward, backward, the same bits as without a graph."""
+    problem, other = (on_device(dtype, trained=trained) for _ in range(2))
+    options = {"ignore_index": None, "memory": memory, "chunk_size": 64}
+    side = torch.cuda.Stream()
+    with torch.cuda.stream(side):  # kernels are compiled before anything is captured
+        everything(problem, function, **options)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        captured = everything(problem, function, **options)
+    with torch.no_grad():
+        problem.hidden.copy_(other.hidden * 0.5)
+        problem.targets.copy_(other.targets.flip(0))
+    graph.replay()
+    again = everything(problem, function, **options)
+    assert all(torch.equal(a, b) for a, b in zip(captured, again, strict=True))
+
+
+@pytest.mark.parametrize("chunk_size", [None, 18_000])
+def test_more_logits_than_32_bits_count(chunk_size):
+    """18,000 × 120,000 logits; the last tokens and the last of the vocabulary are where indices would wrap."""
+    generator = torch.Generator("cuda").manual_seed(0)
+    random = lambda *shape: torch.randn(*shape, generator=generator, device="cuda", dtype=torch.bfloat16)
+    hidden, weight = random(18_000, 16).requires_grad_(), random(120_000, 16).requires_grad_()
+    targets = torch.randint(119_000, 120_000, (18_000,), generator=generator, device="cuda")
+    result = linear_nll(hidden, weight, targets, chunk_size=chunk_size, statistics=True)
+    gradient, weight_gradient = torch.autograd.grad(result.loss, (hidden, weight))
+    last = slice(17_900, None)
+    part, part_weight = hidden[last].detach().requires_grad_(), weight.detach()
+    expected = linear_nll_reference(part, part_weight, targets[last], statistics=True)
+    torch.testing.assert_close(result.nll[last], expected.nll, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(result.entropy[last], expected.entropy, rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(gradient[last], torch.autograd.grad(expected.loss, part)[0], rtol=2e-2, atol=2e-2)
+    assert weight_gradient[-1].any()
+
+
+@both
+@trained_or_not
+def test_autocast_over_fp32_parameters(function, reference, trained):
+    problem = on_device(torch.float32, trained=trained, ignored=True)
+    with torch.autocast("cuda", dtype=torch.bfloat16):
+        ours, plain = (everything(problem, f, chunk_size=64) for f in (function, reference))
+    exact = everything(problem.to(torch.float64), reference)
+    assert all(value.dtype == torch.float32 for value in ours)
+    assert_as_exact_as(ours, plain, exact, torch.bfloat16)

@@ -173,3 +173,25 @@ def test_no_tokens(trained, memory):
         gradients = torch.autograd.grad(value.sum(), problem.trained)
         assert value.sum() == 0
         assert all(not gradient.any() for gradient in gradients)
+
+
+@memory_modes
+@pytest.mark.parametrize("trained", [False, True], ids=["frozen", "trained"])
+def test_where_memory_is_short_tiles_are_halved(trained, memory, engine, monkeypatch):
+    if engine == "host":
+        pytest.skip("tiles of a CPU are small")
+    problem = make(20, 3000, 16, trained=trained).to(DEVICE)
+    expected = everything(problem, linear_nll, memory=memory)
+    real, refused = torch.empty, []
+
+    def empty(*shape, **options):
+        if len(shape) == 1 and isinstance(shape[0], int) and shape[0] > 9_000:
+            refused.append(shape[0])
+            raise torch.OutOfMemoryError("planted")
+        return real(*shape, **options)
+
+    monkeypatch.setattr(torch, "empty", empty)
+    ours = everything(problem, linear_nll, memory=memory)
+    assert len(refused) > 1
+    for value, other in zip(ours, expected, strict=True):
+        torch.testing.assert_close(value, other)

@@ -6,7 +6,7 @@ Light to import: `trainwright validate` reads `Settings` and `methods` from here
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import Field
 
@@ -28,8 +28,14 @@ class Settings(PluginSettings):
     chunk_size: int | None = Field(
         None,
         ge=1,
-        description="Supervised tokens whose logits exist at once; memory is chunk_size × vocabulary × 8 to 10 bytes. "
-        "Default: as many as make 64 MiB of float32 logits on a CPU, 1 GiB on a GPU.",
+        description="At most chunk_size × vocabulary logits exist at once, of 2 to 4 bytes each on a GPU, 8 to 10 on a "
+        "CPU. Default: 64 MiB of float32 logits on a CPU; on a GPU 280 to 400 MiB, and with a trained head as much "
+        "again as its gradient takes.",
+    )
+    memory: Literal["default", "lowest"] = Field(
+        "default",
+        description="`lowest`: smaller tiles, and a trained head's logits are computed again in the backward pass "
+        "instead of keeping a float32 sum of its gradient. Takes about a third more time in the head.",
     )
     dft: bool = Field(
         False,
@@ -50,7 +56,7 @@ def compute_loss(ctx: LossContext) -> Loss:
     settings: Settings = ctx.settings
 
     def function(head: Head) -> Mapping[str, Tensor]:
-        found = linear_nll(**head.keywords(), chunk_size=settings.chunk_size, dft=settings.dft, statistics=True)
+        found = linear_nll(**head.keywords(), **settings.model_dump(), statistics=True)
         return {name: value for name, value in found._asdict().items() if value is not None}
 
     found = ctx.policy.apply(function)

@@ -56,7 +56,7 @@ def blocks(
     if plan.chunk_size is not None:
         elements = plan.chunk_size * vocabulary
     n = max(1, min(len(head.targets), tokens, elements // min(_padded(vocabulary), _THINNEST)))
-    step, memory = _reserve(vocabulary, n, elements, ALIGNMENT, head, plan)
+    step, memory = _reserve(_padded(vocabulary), n, elements // n, ALIGNMENT, head, plan)
     return Tiling(list(even_slices(len(head.targets), n)), list(_slices(vocabulary, step)), memory)
 
 
@@ -70,8 +70,8 @@ def whole_rows(head: Head, plan: Plan) -> Tiling:
     longest, size = _FROZEN_ROWS, 400 * _MIB
     if plan.needs.weight:
         longest, size = _TRAINED_ROWS, size + head.weight.shape.numel() * plan.dtype.itemsize
-    longest = plan.chunk_size or min(longest, size // plan.dtype.itemsize // row)
-    step, memory = _reserve(len(head.targets), row, max(longest, 1) * row, 1, head, plan)
+    longest = min(plan.chunk_size or min(longest, size // plan.dtype.itemsize // row), max(len(head.targets), 1))
+    step, memory = _reserve(len(head.targets), row, longest, 1, head, plan)
     return Tiling(list(_slices(len(head.targets), step)), [slice(0, head.weight.shape[0])], memory)
 
 
@@ -89,26 +89,28 @@ def recomputed_bytes(head: Head, plan: Plan) -> int:
     return 400 * _MIB + (head.weight.shape.numel() * plan.dtype.itemsize // 2 if plan.needs.weight else 0)
 
 
-def _reserve(length: int, other: int, elements: int, least: int, head: Head, plan: Plan) -> tuple[int, Tensor]:
-    """Cut `length` into even steps of which each, times `other`, takes at most `elements`.
+def _reserve(length: int, other: int, longest: int, unit: int, head: Head, plan: Plan) -> tuple[int, Tensor]:
+    """Cut `length` into even steps of at most `longest`, and take the memory of one times `other`.
+
+    Both lengths are taken in whole units, and are at least one.
 
     Returns:
-        The step, and the memory for one: of half the size as often as it takes where that much is not free.
+        The step, and its memory: of half the size as often as it takes where that much is not free.
     """
     while True:
-        step = _step(length, max(elements // other, least))
+        step = _step(length, max(longest // unit * unit, unit))
         try:
-            return step, torch.empty(_padded(step) * other, dtype=plan.dtype, device=head.hidden.device)
+            return step, torch.empty(step * other, dtype=plan.dtype, device=head.hidden.device)
         except torch.OutOfMemoryError:
-            if step <= least:
+            if step <= unit:
                 raise
-            elements = step * other // 2
+            longest = step // 2
 
 
 def _step(length: int, longest: int) -> int:
-    """The length of the fewest slices of at most `longest`, aligned if that leaves as few."""
-    even = -(-length // max(-(-length // longest), 1))
-    return max(min(_padded(even), longest // ALIGNMENT * ALIGNMENT or longest), 1)
+    """The length of the fewest slices of at most `longest`, aligned where that takes no more of them."""
+    even = max(-(-length // max(-(-length // longest), 1)), 1)
+    return _padded(even) if _padded(even) <= longest else even
 
 
 def _slices(length: int, step: int) -> Iterator[slice]:
