@@ -3,7 +3,7 @@
 `install_head(model)` gives the model's `forward` one keyword, `head_function`. Without it nothing changes. With it, the
 model's own forward runs as it is (embeddings, layers, image merging, router losses); only the head module, when called,
 
-1. picks the hidden states of the supervised positions and the weight that the head stands for (`adapters.project`),
+1. picks the hidden states of the supervised positions and what the head multiplies them by (`adapters.project`),
 2. hands them to the function, and
 3. answers the model with a placeholder of shape (B, S, 1) in place of logits.
 
@@ -31,6 +31,7 @@ from torch import Tensor
 from trainwright.errors import ModelError
 from trainwright.loss.adapters import project
 from trainwright.loss.supervision import Supervision
+from trainwright_ops.weights import Weight
 
 _PROBE = (-8.0, -0.75, 0.0, 0.5, 3.0, 21.0)
 
@@ -41,17 +42,20 @@ class Head:
 
     Attributes:
         hidden: Hidden states at the supervised positions, `(N, H)`, in the model's compute dtype.
-        weight: The head's weight, `(V, H)`. With LoRA on the head, H is wider by the ranks; the product is the head's.
+        weight: The head's weight, `(V, H)`: a matrix, or `trainwright_ops.WeightRows` where the head is quantised.
         targets: Tokens to predict, int64 `(N,)`; none is ignored.
         bias: `(V,)` or None.
-        scale: What the logits are multiplied by (Cohere's `logit_scale`, 1 / Granite's `logits_scaling`).
+        low_rank: `(low, up)`, `(N, r)` and `(V, r)`, where adapters on the head add `low · upᵀ`; else None. The head's
+            products are `hidden · weightᵀ + low · upᵀ + bias`.
+        scale: What the products are multiplied by (Cohere's `logit_scale`, 1 / Granite's `logits_scaling`).
         softcap: `c` where logits become `c · tanh(logits / c)` (Gemma), or None.
     """
 
     hidden: Tensor  # (N, H)
-    weight: Tensor  # (V, H)
+    weight: Weight  # (V, H)
     targets: Tensor  # (N,)
     bias: Tensor | None = None  # (V,)
+    low_rank: tuple[Tensor, Tensor] | None = None  # (N, r), (V, r)
     scale: float = 1.0
     softcap: float | None = None
 
@@ -178,9 +182,9 @@ def _replaced_head(model: Any, request: HeadRequest) -> Iterator[None]:
     def forward(states: Tensor, *args: Any, **kwargs: Any) -> Tensor:  # (B, S, H)
         flat = states.reshape(-1, states.shape[-1])
         wanted = request.supervision.shifted_index(states.shape[1]).to(flat.device)
-        hidden, weight, bias = project(head, flat.index_select(0, wanted))
+        product = project(head, flat.index_select(0, wanted))._asdict()
         targets = request.supervision.targets.to(flat.device)
-        request.results = dict(request.function(Head(hidden, weight, targets, bias, scale, softcap)))
+        request.results = dict(request.function(Head(targets=targets, scale=scale, softcap=softcap, **product)))
         return _placeholder(states, request.results, None if model._logits_verified else _PROBE)
 
     head.forward = forward
