@@ -20,12 +20,14 @@ class Problem:
         where: The place, as `file:line: key` where there is a file; empty where there is none.
         remedy: What to do about it; empty where the message says it all.
         origin: Who found it: a plugin's name, or `trainwright`.
+        fatal: Whether it stops the run; False for a warning.
     """
 
     message: str
     where: str = ""
     remedy: str = ""
     origin: str = "trainwright"
+    fatal: bool = True
 
     def __str__(self) -> str:
         """`where: message` and, on a line of its own, the remedy."""

@@ -10,8 +10,9 @@
 
 A **slot** has exactly one provider, looked up by the name that the config gives (`loss: chunked_nll`). Other active
 plugins may wrap it with `@hookimpl(wrapper=True)`; the first by (distribution, name) is outermost, unless one says
-`tryfirst` or `trylast`. A **broadcast** asks every active plugin, ordered by (distribution, name), keeps the origin of
-each answer, and cannot be wrapped.
+`tryfirst` or `trylast`. A config may list several losses, which are added up by weight: each is a call of the slot with
+its own provider. A **broadcast** asks every active plugin, ordered by (distribution, name), keeps the origin of each
+answer, and cannot be wrapped.
 
 A plugin is a module (or any object) that holds functions marked with `@hookimpl`, named in its package's metadata:
 
@@ -79,7 +80,8 @@ def compute_loss(ctx: LossContext) -> Loss:  # type: ignore[empty-body]
 
     Returns:
         What `ctx.loss(values, per=...)` makes: per-unit values (not yet averaged) and the unit they are counted in
-        (`token`, `sequence` or `pair`). Core divides by that unit's count over the accumulation window and all ranks.
+        (`token`, `chosen_token`, `sequence` or `pair`). Core divides by that unit's count over the accumulation window
+        and all ranks.
     """
 
 
@@ -260,11 +262,15 @@ def validate_config(config: RunConfig) -> Iterable[Problem]:  # type: ignore[emp
 
     Since: API version 1.
     Kind: broadcast.
-    When: by `validate` and before every run, before any model, data set or GPU is touched.
+    When: by `validate` and before every run, before any model, data set or GPU is touched; and once more in a run when
+        its data are loaded, where they tell what the check could not know (the labels of a hub data set). What was said
+        before is not said again.
 
     Args:
-        config: The checked config. `config.where("training.learning_rate")` gives a key's `file:line: key`.
+        config: The checked config. `config.where("training.learning_rate")` gives a key's `file:line: key`, and
+            `config.labels("data.train")` the numbers of desirable and undesirable rows, or None while unknown.
 
     Returns:
-        Problems, each with its place and remedy; nothing where all is well.
+        Problems, each with its place and remedy; nothing where all is well. One that is marked `fatal=False` is a
+        warning: it is shown, and the run goes on.
     """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from dataclasses import dataclass
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 
 import pytest
 from typer.testing import CliRunner
@@ -13,6 +13,7 @@ from typer.testing import CliRunner
 from trainwright.cli import preview as module
 from trainwright.cli.app import app
 from trainwright.cli.preview import mark
+from trainwright.data.unpaired import Labels
 
 
 @dataclass
@@ -29,12 +30,19 @@ ROWS = [
 
 
 @pytest.fixture
-def run(monkeypatch):
+def labels():
+    """The labels that were counted in the data."""
+    return {}
+
+
+@pytest.fixture
+def run(monkeypatch, labels):
     """`preview` over rows that are made up, so that no tokenizer is needed."""
     rendering = ModuleType("trainwright.run.preview")
     rendering.preview = lambda checked, manager, rows: iter(ROWS[:rows])
     monkeypatch.setitem(sys.modules, "trainwright.run.preview", rendering)
-    monkeypatch.setattr(module, "prepare", lambda config, overrides, no_plugin: (None, None))
+    checked = SimpleNamespace(config=SimpleNamespace(labels=labels.get))
+    monkeypatch.setattr(module, "prepare", lambda config, overrides, no_plugin: (checked, None))
     monkeypatch.setattr(module, "quiet", lambda verbose: None)
     return lambda *words, **environment: CliRunner().invoke(app, ["preview", "run.yaml", *words], env=environment)
 
@@ -89,6 +97,12 @@ def test_json(run):
         "supervised": [0, 1],
         "share": 0.5,
     }
+
+
+def test_thumbs_are_counted(run, labels):
+    labels["data.train"] = Labels(3, 4)
+    assert run().stdout.splitlines()[-1] == "data.train: 3 desirable and 4 undesirable rows"
+    assert json.loads(run("--json").stdout)["labels"] == {"desirable": 3, "undesirable": 4, "pairs": 0}
 
 
 def test_colour_can_be_forced_and_forbidden(run):

@@ -37,6 +37,10 @@ def metrics(step): return {}
 def validate_config(config):
     if config.training.get("seed") == 13:
         yield Problem("13 brings bad luck", config.where("training.seed"), "Take another.")
+    if config.training.get("seed") == 12:
+        yield Problem("12 is too even", config.where("training.seed"), fatal=False)
+    if (labels := config.labels("data.train")) and not labels.undesirable:
+        yield Problem(f"nothing is disliked: {labels}", config.where("data.train"), fatal=False)
     if config.training.get("seed") == 14:
         raise RuntimeError("cannot count")
 """

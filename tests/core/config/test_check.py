@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
-from trainwright.config.check import CheckedConfig
+from trainwright.config.check import CheckedConfig, check_again
+from trainwright.data.unpaired import Labels
+from trainwright.errors import ConfigError
 from trainwright.hooks import PluginSettings
+from trainwright.plugins.manager import PluginManager
 
 Check = Callable[..., CheckedConfig]
 Complaints = Callable[..., list[str]]
@@ -21,12 +25,14 @@ training:
   max_steps: 3
 output: runs/x
 """
+KTO = "method: kto\nmodel: acme/tiny\ndata: {train: thumbs.jsonl}\noutput: runs/x\n"
 PAIRS = '{"prompt": "a", "chosen": "b", "rejected": "c"}\n'
 
 
 def test_a_good_config_comes_back_with_settings_of_the_plugins_own_models(check: Check) -> None:
     checked = check(GOOD)
-    assert (checked.loss.chunk_size, checked.loss.mode) == (64, "fast")
+    (loss,) = checked.losses
+    assert (loss.chunk_size, loss.mode) == (64, "fast")
     assert checked.metrics["acme"].mode == "exact"
     assert checked.template == PluginSettings()
     assert checked.env is None
@@ -144,6 +150,52 @@ def test_a_reference_model_that_the_loss_never_reads_is_refused(complaints: Comp
     assert only == "command line: reference: the loss `acme` does not read `reference:`\n  → Remove it."
 
 
+MIX = "loss=[{name: acme, chunk_size: 8}, {name: sft, weight: 0.1}]"
+
+
+def test_losses_of_a_list_have_weights_and_settings_of_their_own(check: Check, folder: Path) -> None:
+    (folder / "train.jsonl").write_text(PAIRS)
+    checked = check(GOOD, "method=dpo", MIX, "loss.1.weight=0.2")
+    assert [(term.name, term.weight) for term in checked.config.losses.values()] == [("acme", 1.0), ("sft", 0.2)]
+    assert (checked.losses[0].chunk_size, checked.losses[1]) == (8, PluginSettings())
+    assert not checked.config.native
+
+
+@pytest.mark.parametrize(
+    ("overrides", "expected"),
+    [
+        (["loss=[]"], "command line: loss: an empty list names no loss"),
+        (["loss=[{name: acme}, {name: acm}]"], "command line: loss.1: no plugin 'acm' is installed"),
+        (["loss.1=acme"], "loss.1: the loss `acme` is named twice\n  → Keep one, with the sum of weights."),
+        (["loss.1=trl"], "command line: loss.1: `trl` cannot be mixed: TRL divides its loss by itself"),
+        (["loss.1.weight=0"], "command line: loss.1.weight: must be greater than 0, got the number 0"),
+        (["loss.1.weight=-2"], "command line: loss.1.weight: must be greater than 0, got the number -2"),
+        (["loss.1.weight=.nan"], "command line: loss.1.weight: must be "),
+        (["loss.1.weight=.inf"], "command line: loss.1.weight: must be a finite number, got inf"),
+        (["loss.1.weight='2'"], "loss.1.weight: expected a number, got the text '2'\n  → Write the number without"),
+        (["loss.1.weight=true"], "command line: loss.1.weight: expected a number, got `true`"),
+        (["loss.1.wieght=2"], "command line: loss.1.wieght: unknown key `wieght`"),
+        (["loss.0.chunk_siz=2"], "loss.0.chunk_siz: unknown key `chunk_siz`\n  → Did you mean `chunk_size`?"),
+        (["loss.1={weight: 2}"], "command line: loss.1.name: `loss.1.name` is missing"),
+        (["loss.1=3"], "command line: loss.1: expected a mapping, got the number 3"),
+        (["loss=3"], "command line: loss: expected a mapping or a list, got the number 3"),
+        (["loss={name: acme, weight: 2}"], "→ `weight` belongs to each of several losses: `loss: [{name: …, weight"),
+        (["method=sft"], "loss `sft` does not serve method `sft`\n  → It serves dpo. Losses for `sft`: acme, trl."),
+        (["reference=acme/base"], "command line: reference: the loss `acme + sft` does not read `reference:`"),
+        (["training.loss_type=[sft]"], "`loss_type` belongs to TRL's own loss, and the loss is `acme + sft`"),
+    ],
+    ids=str,
+)
+def test_what_is_wrong_with_a_list_of_losses(
+    complaints: Complaints, folder: Path, overrides: list[str], expected: str
+) -> None:
+    (folder / "train.jsonl").write_text(PAIRS)
+    said = complaints(GOOD, "method=dpo", MIX, *overrides)
+    mine = [complaint for complaint in said if "messages" not in complaint]
+    assert [complaint for complaint in mine if expected in complaint] == mine
+    assert len(mine) == 1
+
+
 def test_a_plugin_loss_may_read_a_teacher(check: Check) -> None:
     assert check(GOOD, "teacher=acme/big").config.teacher is not None
 
@@ -178,3 +230,50 @@ def test_packages_that_a_setting_needs_are_sought_before_the_run(
         "`use_liger_kernel` needs the package liger_kernel, which is not installed\n  → pip install liger-kernel"
         in said
     )
+
+
+def test_a_rule_may_warn_without_stopping_the_run(check: Check, folder: Path) -> None:
+    (notice,) = check(GOOD, "training.seed=12").notices
+    assert str(notice) == "command line: training.seed: 12 is too even [plugin acme]"
+    assert not notice.fatal
+
+
+@pytest.mark.parametrize(
+    ("rows", "expected"),
+    [
+        (['{"prompt": "a", "completion": "b", "label": true}'] * 3, "3 desirable and 0 undesirable rows"),
+        (['{"prompt": "a", "completion": "b", "label": false}'], None),
+        ([PAIRS.strip()] * 2, None),
+    ],
+)
+def test_rules_know_the_labels_of_local_data(check: Check, folder: Path, rows: list[str], expected: str | None) -> None:
+    (folder / "thumbs.jsonl").write_text("\n".join(rows) + "\n")
+    checked = check(KTO)
+    assert [notice.message for notice in checked.notices] == ([f"nothing is disliked: {expected}"] if expected else [])
+    labels = checked.config.labels("data.train")
+    assert labels is not None
+    assert labels.pairs == (2 if "chosen" in rows[0] else 0)
+    assert checked.config.labels("data.eval") is None
+
+
+def test_csv_rows_have_labels_too(check: Check, folder: Path) -> None:
+    (folder / "thumbs.csv").write_text("prompt,completion,label\na,b,True\na,b,false\na,b,true\n")
+    labels = check(KTO, "data.train=thumbs.csv").config.labels("data.train")
+    assert str(labels) == "2 desirable and 1 undesirable rows"
+
+
+def test_rules_are_asked_again_when_data_are_loaded(check: Check, manager: PluginManager) -> None:
+    checked = check(KTO, "data.train=somebody/thumbs", "training.seed=12")
+    assert checked.config.labels("data.train") is None
+    assert check_again(checked, manager) == [], "12 was said before"
+    checked.config.note_labels("data.train", Labels(4, 0))
+    assert [problem.message for problem in check_again(checked, manager)] == [
+        "nothing is disliked: 4 desirable and 0 undesirable rows"
+    ]
+
+
+def test_a_rule_that_finds_a_problem_only_then_stops_the_run(check: Check, manager: PluginManager) -> None:
+    checked = check(GOOD)
+    late = replace(checked, config=checked.config.model_copy(update={"training": {"seed": 13}}))
+    with pytest.raises(ConfigError, match="bad luck"):
+        check_again(late, manager)

@@ -59,6 +59,9 @@ GOOD: list[tuple[str, Any]] = [
     ("dpo", {"prompt": [USER], "chosen": [BOT], "rejected": [BOT]}),
     ("dpo", {"chosen": TURNS, "rejected": TURNS}),
     ("kto", {"prompt": "a", "completion": "b", "label": False}),
+    ("kto", {"prompt": [USER], "completion": [CALL], "label": True}),
+    ("kto", {"prompt": "a", "chosen": "b", "rejected": "c"}),
+    ("kto", {"chosen": TURNS, "rejected": [USER, {"role": "assistant", "content": "3"}]}),
     ("reward", {"chosen": "a", "rejected": "b"}),
     ("grpo", {"prompt": [USER], "answer": 2}),
     ("rloo", {"prompt": "a"}),
@@ -131,6 +134,13 @@ BAD: list[tuple[str, Any, str]] = [
         "chosen: `chosen` is plain text and `prompt` a conversation",
     ),
     ("kto", {"prompt": "a", "completion": "b", "label": 1}, "label: expected `true` or `false`, got the number 1"),
+    ("kto", {"prompt": "a", "completion": " \n", "label": True}, "rows.jsonl:2: completion: the answer is empty"),
+    ("kto", {"prompt": "a", "chosen": "b", "rejected": ""}, "rows.jsonl:2: rejected: the answer is empty"),
+    (
+        "kto",
+        {"prompt": [USER], "completion": [{"role": "assistant", "content": ""}], "label": True},
+        "rows.jsonl:2: completion: the answer is empty: all there is to learn is to say nothing\n  → Remove the row.",
+    ),
     ("grpo", {"prompt": []}, "rows.jsonl:2: prompt: the conversation is empty"),
 ]
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from trainwright.loss.sums import Sums
+from trainwright.loss.sums import Sums, means
 
 
 def test_means_are_weighted_by_their_counts():
@@ -13,6 +13,23 @@ def test_means_are_weighted_by_their_counts():
     sums.add("empty", torch.zeros(0))
     assert sums.reduce() == {"a": (12.0, 4.0), "b": (10.0, 4.0), "empty": (0.0, 0.0)}
     assert sums.reduce() == {}
+
+
+def test_the_parts_of_a_name_are_means_of_their_own_that_are_added():
+    sums = Sums()
+    sums.add("loss", torch.tensor(6.0), 3, "pair")
+    sums.add("loss", torch.tensor(10.0), 4, "token")
+    sums.add("loss", torch.tensor(2.0), 1, "pair")
+    assert means(sums.reduce()) == {"loss": 8 / 4 + 10 / 4}
+
+
+def test_a_mean_of_nothing_is_no_number_but_a_loss_of_nothing_is_zero():
+    sums = Sums()
+    sums.add("never", torch.tensor(0.0), 0)
+    sums.add("margin", torch.tensor(3.0), 2, "chosen")
+    sums.add("margin", torch.tensor(0.0), 0, "rejected")
+    sums.add("loss", torch.tensor(0.0), 0)
+    assert means(sums.reduce()) == {"loss": 0.0}
 
 
 def test_state_survives_a_checkpoint_exactly():

@@ -20,9 +20,15 @@ def test_positions_predict_the_next_token():
 
 def test_units_are_counted_with_empty_sequences():
     labels = torch.full((4, 5), -100)
-    labels[0, 3] = 1
+    labels[0, 3] = labels[3, 2] = 1
     found = supervise_labels(labels, {}, pairs=True)
-    assert [found.count(unit) for unit in ("token", "sequence", "pair")] == [1, 4, 2]
+    assert [found.count(unit) for unit in ("token", "chosen_token", "sequence", "pair")] == [2, 1, 4, 2]
+    assert supervise_labels(labels, {}).count("chosen_token") == 0
+
+
+def test_the_place_of_a_token_is_counted_within_its_sequence():
+    labels = torch.tensor([[-100, 2, 3, -100, 5], [-100] * 5, [-100, -100, -100, 8, 9]])
+    assert supervise_labels(labels, {}).position.tolist() == [0, 1, 2, 0, 1]
 
 
 def test_packed_rows_hold_several_sequences():
@@ -42,6 +48,27 @@ def test_pairs_come_from_the_completion_mask():
     assert found.targets.tolist() == [2, 3, 4]
     assert found.pairs
     assert found.count("pair") == 1
+
+
+def test_rows_with_thumbs_have_mismatched_ones_that_travel_with_them():
+    batch = {
+        "input_ids": torch.tensor([[1, 2, 3], [1, 4, 0]]),
+        "attention_mask": torch.tensor([[1, 1, 1], [1, 1, 0]]),
+        "completion_mask": torch.tensor([[0, 1, 1], [0, 1, 0]]),
+        "label": torch.tensor([True, False]),
+    }
+    assert supervise(batch, "unpaired").mismatched is None
+    batch |= {
+        "KL_input_ids": torch.tensor([[1, 4, 0, 0], [1, 2, 3, 5]]),
+        "KL_attention_mask": torch.tensor([[1, 1, 0, 0], [1, 1, 1, 1]]),
+        "KL_completion_mask": torch.tensor([[0, 1, 0, 0], [0, 1, 1, 1]]),
+    }
+    found = Supervision.unpack(pickle.loads(pickle.dumps(supervise(batch, "unpaired").pack())))
+    assert found.targets.tolist() == [2, 3, 4]
+    assert found.tokens == 5, "mismatched rows are no training tokens"
+    assert found.mismatched.targets.tolist() == [4, 2, 3, 5]
+    assert found.mismatched.lengths.tolist() == [1, 3]
+    assert found.mismatched.columns == 4
 
 
 def test_rollouts_leave_out_what_tools_said():

@@ -104,6 +104,19 @@ def test_choices_are_read_from_a_config():
     }
 
 
+def test_losses_that_are_mixed_are_told_with_their_weights(crowd, discover):
+    loss = ["simpo", {"name": "cpo", "weight": 0.25}]
+    config = RunConfig(model="m", output="runs/x", loss=loss)
+    config._places["loss"] = "run.yaml:3"
+    explanation = discover().explain(*choices_of(config))
+    (hook,) = (each for each in explanation.hooks if each.hook == "compute_loss")
+    assert [(part.record.name, part.role, part.why) for part in hook.participants[1:]] == [
+        ("simpo", "provider", "chosen by run.yaml:3: loss, with weight 1"),
+        ("cpo", "provider", "chosen by run.yaml:3: loss, with weight 0.25"),
+    ]
+    assert hook.others == ()
+
+
 def test_equal_plugins_have_equal_fingerprints_and_a_difference_shows(crowd, discover, install_loss):
     first, again, fewer = discover().fingerprint(), discover().fingerprint(), discover(disable=["mfu"]).fingerprint()
     assert first == again

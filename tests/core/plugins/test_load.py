@@ -76,6 +76,7 @@ def test_a_missing_attribute_breaks_the_plugin(load_one):
         (GOOD + "class Settings: beta = 1\n", "Settings is no subclass of trainwright.PluginSettings"),
         (GOOD + "Settings = {'beta': 1}\n", "Settings is no subclass of trainwright.PluginSettings"),
         (GOOD + "class Settings(PluginSettings):\n    name: str = ''\n", "Settings has a field 'name'"),
+        (GOOD + "class Settings(PluginSettings):\n    weight: float = 1\n", "Settings has a field 'weight'"),
         (GOOD + "methods = frozenset({'dop'})\n", "unknown method 'dop'; did you mean 'dpo'?"),
         (GOOD + "methods = 'dpo'\n", 'methods is no set of names such as frozenset({"dpo"})'),
         (GOOD + "methods = [[]]\n", "TypeError"),

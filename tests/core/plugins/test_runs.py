@@ -44,14 +44,11 @@ def compute_loss(ctx):
     return ctx.loss(-ctx.batch["advantages"][tokens.sequence] * tokens.logps, per="token")
 """,
     "acme_double": """
-from dataclasses import replace
-
 from trainwright import hookimpl
 
 @hookimpl(wrapper=True)
 def compute_loss(ctx):
-    loss = yield
-    return replace(loss, total=2 * loss.total)
+    return 2 * (yield)
 """,
     "acme_speed": """
 from trainwright import PluginSettings, hookimpl
@@ -145,6 +142,56 @@ def test_a_preference_loss_starts_at_log_2(run, section):
     lines, _ = run("pairs", method="dpo", loss="acme_dpo", **section)
     assert lines[0]["loss"] == pytest.approx(0.6931472, rel=1e-5)
     assert lines[1]["loss"] != lines[0]["loss"]
+
+
+MIX = [{"name": "acme_dpo", "weight": 2}, {"name": "sft", "weight": 0.5}]
+
+
+def test_losses_are_mixed_by_weight(run):
+    lines, manifest = run("pairs", method="dpo", loss=MIX)
+    first = lines[0]
+    assert first["loss/acme_dpo"] == pytest.approx(0.6931472, rel=1e-5)
+    assert first["loss"] == pytest.approx(2 * first["loss/acme_dpo"] + 0.5 * first["loss/sft"], rel=1e-6)
+    alone, _ = run("pairs", method="dpo", loss="sft")
+    assert alone[0]["loss"] == pytest.approx(first["loss/sft"], rel=1e-6)
+    assert "loss/sft" not in alone[0]
+    winners = manifest["hooks"]["compute_loss"]["participants"]
+    assert [(row["name"], row["distribution"]) for row in winners] == [("acme_dpo", "acme"), ("sft", "trainwright")]
+    assert winners[1]["why"].endswith("loss, with weight 0.5")
+    assert [term["weight"] for term in manifest["config"]["loss"]] == [2.0, 0.5]
+
+
+def test_a_wrapper_runs_around_each_loss_of_a_mix(run, install):
+    plain, _ = run("pairs", method="dpo", loss=MIX)
+    install("wrap", {"compute_loss": "double = acme_double"}, acme_double=MODULES["acme_double"])
+    doubled, _ = run("pairs", method="dpo", loss=MIX)
+    for name in ("loss", "loss/acme_dpo", "loss/sft"):
+        assert doubled[0][name] == pytest.approx(2 * plain[0][name], rel=1e-6)
+
+
+def test_a_mix_of_losses_without_a_reference_loads_none(run, monkeypatch):
+    from trainwright.model import load
+
+    loaded = []
+    original = load.load_model
+    monkeypatch.setattr(load, "load_model", lambda *a, **k: loaded.append(k) or original(*a, **k))
+    run("pairs", method="dpo", loss=[{"name": "sft"}])
+    assert len(loaded) == 1
+
+
+def test_a_mixed_run_is_resumed_as_it_was(run, tmp_path, capsys):
+    run("pairs", method="dpo", loss=MIX, training={"save_strategy": "steps", "save_steps": 1, "max_steps": 1})
+    (output,) = tmp_path.glob("run*")
+    longer = "training.max_steps=2"
+    assert main(["resume", str(output), longer, "loss.1.weight=0.6"]) == 1
+    assert "config key loss.1.weight changed since the run began: 0.5 → 0.6" in capsys.readouterr().err
+    assert main(["resume", str(output), longer]) == 0
+    rows = [json.loads(line) for line in (output / "metrics.jsonl").read_text().splitlines()]
+    resumed = [row for row in rows if row["split"] == "train"]
+    whole, _ = run("pairs", method="dpo", loss=MIX)
+    assert [row["loss"] for row in resumed] == [row["loss"] for row in whole]
+    assert [row["loss/sft"] for row in resumed] == [row["loss/sft"] for row in whole]
+    assert "with the loss acme_dpo + sft" in (output / "report.html").read_text()
 
 
 def test_a_loss_for_rollouts_in_an_environment(run):

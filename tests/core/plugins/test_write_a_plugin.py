@@ -59,7 +59,7 @@ def test_the_plugin_modules_are_light(wheel, site):
 
 def test_the_page_shows_the_files_of_the_example():
     for path, text in FILES.items():
-        example = ROOT / "examples" / path
+        example = ROOT / "examples" / "plugins" / path
         if path.startswith("simpo/") and path.endswith((".toml", ".py")):
             assert re.sub(r"  # noqa.*", "", example.read_text(encoding="utf-8")) == text, path
 
@@ -79,8 +79,9 @@ def test_the_other_hooks_do_what_the_page_says(wheel, install_loss, discover):
 
 
 def test_the_page_names_what_the_context_has():
-    from trainwright.loss.context import LossContext, Sequences
+    from trainwright.loss.context import LossContext
     from trainwright.loss.handle import ModelHandle
+    from trainwright.loss.preference import Sequences
 
     table = PAGE.split("What the context offers:")[1].split("\n\n")[1]
     for owner, names in (("ctx", re.findall(r"ctx\.(\w+)", table)), ("model", re.findall(r"model\.(\w+)", table))):

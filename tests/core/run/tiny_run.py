@@ -164,6 +164,7 @@ def run_to_exit(wanted: dict[str, Any], output: Path) -> None:
     descriptor = os.open(output, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
     os.dup2(descriptor, 1)
     os.dup2(descriptor, 2)
+    os.environ.update(wanted.get("env", {}))
     signal.alarm(300)  # ranks that wait for each other for ever end as a failure
     code = 3
     try:

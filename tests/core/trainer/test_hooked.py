@@ -71,7 +71,7 @@ def test_evaluation_is_a_mean_over_all_tokens(tmp_path):
     assert values[1] == pytest.approx(values[7], rel=1e-6)
 
 
-def test_precomputed_references_serve_sequence_losses_only():
+def test_precomputed_references_serve_as_live_ones_do():
     def dpo(ctx):
         margin = (ctx.policy.sequence_logps() - ctx.reference.sequence_logps()).chosen_minus_rejected()
         return ctx.loss(torch.nn.functional.softplus(-0.1 * margin), per="pair")
@@ -84,10 +84,17 @@ def test_precomputed_references_serve_sequence_losses_only():
     assert native.loss == pytest.approx(live.loss, rel=1e-5)
 
     def tokens(ctx):
-        return ctx.loss(ctx.reference.token_logps().logps, per="token")
+        return ctx.loss(ctx.reference.token_logps().logps * ctx.policy.token_logps().logps, per="token")
 
-    with pytest.raises(RunError, match="precomputed as sums"):
-        one_step(replace(case, loss=tokens, training={"precompute_ref_log_probs": True}))
+    by_token = [replace(case, loss=tokens, training={"precompute_ref_log_probs": flag}) for flag in (False, True)]
+    live, precomputed = map(one_step, by_token)
+    assert precomputed.loss == pytest.approx(live.loss, rel=1e-5)
+
+    def entropy(ctx):
+        return ctx.loss(ctx.reference.token_logps(statistics=("entropy",)).statistics["entropy"], per="token")
+
+    with pytest.raises(RunError, match="log-probabilities were precomputed, and this loss asks for more"):
+        one_step(replace(by_token[1], loss=entropy))
 
 
 ROLLOUT = {

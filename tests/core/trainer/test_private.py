@@ -63,3 +63,51 @@ def test_trl_still_refuses_adapters_on_the_head():
     from trl.trainer.sft_trainer import SFTTrainer
 
     assert "isinstance(model.get_output_embeddings(), BaseTunerLayer)" in inspect.getsource(SFTTrainer.__init__)
+
+
+def test_what_is_done_to_rows_before_trls_kto_trainer_gets_them_still_reaches_it():
+    from trl.trainer.kto_trainer import DataCollatorForVisionUnpairedPreference, KTOTrainer
+
+    made, prepared = inspect.getsource(KTOTrainer.__init__), inspect.getsource(KTOTrainer._prepare_dataset)
+    assert 'calculate_kl = args.loss_type not in ["apo_zero_unpaired"]' in made
+    assert "self._prepare_dataset(train_dataset, processing_class, args, " in made
+    assert "self._is_vision_dataset" in made
+    assert 'if dataset_name == "train"' in prepared, "the only use of the name but for progress bars"
+    assert 'dataset.filter(lambda example: len(example["prompt_ids"]) < args.max_length' in prepared
+    assert "calculate_kl" in inspect.signature(DataCollatorForVisionUnpairedPreference).parameters
+    assert '("KL_", "KL_completion_ids")' in inspect.getsource(inspect.getmodule(KTOTrainer))
+
+
+@pytest.mark.parametrize("name", ["DPOTrainer", "KTOTrainer"])
+def test_how_trl_keeps_and_asks_a_reference(name):
+    trainer = getattr(importlib.import_module("trl.trainer"), name)
+    made, asked = inspect.getsource(trainer.__init__), inspect.getsource(trainer._compute_loss)
+    assert 'model.add_adapter("ref", default_config)' in made  # only where it is given no `ref_model`
+    assert "elif is_peft_model(model) and ref_model is None:" in made
+    assert "if args.precompute_ref_log_probs:" in made or "if self.precompute_ref_logps:" in made
+    assert "SyncRefModelCallback(ref_model=self.ref_model" in made
+    assert "if self.precompute_ref_logps:" in asked
+    assert "is_peft_model(self.model) and self.ref_model is None" in asked
+    assert 'adapter_name="ref" if "ref" in' in asked
+    assert list(inspect.signature(trainer._prepare_dataset).parameters)[4] == "dataset_name"
+
+
+@pytest.mark.parametrize(
+    ("name", "columns"),
+    [("DPOTrainer", ("ref_chosen_logps", "ref_rejected_logps")), ("KTOTrainer", ("ref_logps", "ref_KL_logps"))],
+)
+def test_trl_reads_precomputed_sums_by_these_names(name, columns):
+    from trainwright.reference.parts import PARTS
+
+    source = inspect.getsource(getattr(importlib.import_module("trl.trainer"), name)._compute_loss)
+    for column in columns:
+        assert f'inputs["{column}"]' in source or f'batch["{column}"]' in source
+    kind = {"DPOTrainer": "pairs", "KTOTrainer": "unpaired"}[name]
+    assert tuple(column for part in PARTS[kind] for column in part.trl) == columns
+
+
+def test_columns_that_a_trainer_keeps_can_be_added_to():
+    from transformers import Trainer
+
+    assert "self._signature_columns" in inspect.getsource(Trainer._set_signature_columns_if_needed)
+    assert "self._set_signature_columns_if_needed()" in inspect.getsource(Trainer._remove_unused_columns)

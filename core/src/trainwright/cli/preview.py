@@ -25,10 +25,13 @@ def preview(
     from trainwright.run.preview import preview as run
 
     shown = run(checked, manager, rows)
+    labels = checked.config.labels("data.train")
     if as_json:
-        put_json(_as_json(list(shown)))
+        put_json(_as_json(list(shown)) | ({"labels": labels._asdict()} if labels else {}))
     else:
         _put_text(shown)
+        if labels:
+            print(f"data.train: {labels}")
 
 
 def _as_json(rows: list[PreviewRow]) -> dict[str, object]:

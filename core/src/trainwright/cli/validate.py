@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 from trainwright.cli.prepare import prepare
 from trainwright.cli.quiet import quiet
 from trainwright.cli.screen import paint
+from trainwright.config.models import LossTerm
 
 if TYPE_CHECKING:
     from trainwright.config.check import CheckedConfig
@@ -37,7 +38,7 @@ def _plan(checked: CheckedConfig, manager: PluginManager) -> Iterator[tuple[str,
     yield "method", f"{method.name} ({method.module}.{method.trainer})"
     yield from _models(config)
     yield from _data(config)
-    yield "loss", _provider(manager, "compute_loss", config.loss)
+    yield "loss", " + ".join(_loss(manager, choice) for choice in config.losses.values())
     yield "template", _provider(manager, "chat_template", config.template)
     if config.env is not None:
         yield "env", _provider(manager, "build_env", config.env)
@@ -67,9 +68,9 @@ def _model(section: ModelSection) -> str:
 
 def _data(config: RunConfig) -> Iterator[tuple[str, str]]:
     if config.data is not None:
-        yield "train", _source(config.data.train, config)
+        yield "train", _source(config.data.train, config) + _labels(config, "data.train")
         if config.data.eval is not None:
-            yield "eval", _source(config.data.eval, config)
+            yield "eval", _source(config.data.eval, config) + _labels(config, "data.eval")
     if config.answers is not None:
         yield "answers", _source(config.answers.data, config)
 
@@ -84,6 +85,16 @@ def _source(source: DataSource, config: RunConfig) -> str:
     files = local_files(source, config)
     named = str(files[0]) if len(files) == 1 else f"{len(files)} files"
     return f"{named}, {human(sum(file.stat().st_size for file in files))}{limit}"
+
+
+def _labels(config: RunConfig, key: str) -> str:
+    labels = config.labels(key)
+    return f", {labels}" if labels else ""
+
+
+def _loss(manager: PluginManager, choice: PluginChoice) -> str:
+    weight = f"{choice.weight:g} × " if isinstance(choice, LossTerm) else ""
+    return weight + _provider(manager, "compute_loss", choice)
 
 
 def _provider(manager: PluginManager, hook: str, choice: PluginChoice) -> str:

@@ -7,11 +7,12 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainwright.config.choices import check_choice, check_loss, check_metrics
+from trainwright.config.choices import check_choice, check_losses, check_metrics
 from trainwright.config.load import Draft
 from trainwright.config.models import DataSource, RunConfig
 from trainwright.config.needs import check_needs, check_together
 from trainwright.config.paths import check_models, check_rewards, check_training_files, training_values
+from trainwright.config.reference_model import check_reference_fields
 from trainwright.config.report import Report
 from trainwright.config.training import check_training, deprecations
 from trainwright.errors import ConfigError, Problem, TrainwrightError
@@ -31,17 +32,17 @@ class CheckedConfig:
         config: The config.
         method: Its training method.
         training: The values for TRL's config class.
-        loss: The loss plugin's settings.
+        losses: The settings of each loss, in the order of the config.
         template: The template plugin's settings.
         env: The environment plugin's settings; None where there is no `env:`.
         metrics: Metrics plugin → its settings, in the order of the config.
-        notices: What works, but will not for ever: fields that TRL calls deprecated.
+        notices: What does not stop a run: fields that TRL calls deprecated, and plugins' warnings.
     """
 
     config: RunConfig
     method: Method
     training: Mapping[str, Any]
-    loss: Any
+    losses: tuple[Any, ...]
     template: Any
     env: Any
     metrics: Mapping[str, Any]
@@ -62,33 +63,51 @@ def check_config(config: RunConfig, manager: PluginManager, draft: Draft | None 
     """
     report = Report(config, draft.problems if draft else (), draft.broken if draft else ())
     method = METHODS[config.method]
-    loss = check_loss(report, manager, method)
+    losses = check_losses(report, manager, method)
     template = check_choice(report, manager, "chat_template", config.template, "template")
     env = check_choice(report, manager, "build_env", config.env, "env")
     metrics = check_metrics(report, manager)
     if not report.is_broken("method"):
         _check_training(report)
         check_needs(report, method)
+        check_reference_fields(report, manager, method)
         _check_data(report, method)
     check_together(report)
     check_training_files(report)
     check_models(report)
     check_rewards(report)
-    if not (draft and draft.problems):
-        _ask_plugins(report, manager)
+    said = () if draft and draft.problems else _plugins_problems(config, manager)
+    report.problems += [problem for problem in said if problem.fatal]
     if report.problems:
         raise ConfigError(report.problems)
-    notices = tuple(
+    deprecated = [
         Problem(finding.message, config.where(finding.key), finding.remedy)
         for finding in deprecations(config.method, config.training)
-    )
-    return CheckedConfig(config, method, training_values(config), loss, template, env, metrics, notices)
+    ]
+    notices = (*deprecated, *(problem for problem in said if not problem.fatal))
+    return CheckedConfig(config, method, training_values(config), losses, template, env, metrics, notices)
+
+
+def check_again(checked: CheckedConfig, manager: PluginManager) -> list[Problem]:
+    """Ask the plugins' rules once more, when the data have been loaded.
+
+    Returns:
+        Warnings that were not given before.
+
+    Raises:
+        ConfigError: With the problems that stop the run.
+    """
+    said = [problem for problem in _plugins_problems(checked.config, manager) if problem not in checked.notices]
+    if fatal := [problem for problem in said if problem.fatal]:
+        raise ConfigError(fatal)
+    return said
 
 
 def _check_training(report: Report) -> None:
     config = report.config
     try:
-        report.add_findings(check_training(config.method, config.training, config.loss.name))
+        loss = " + ".join(choice.name for choice in config.losses.values())
+        report.add_findings(check_training(config.method, config.training, loss))
     except TrainwrightError as error:
         report.extend("training", error.problems)
 
@@ -107,7 +126,9 @@ def _check_data(report: Report, method: Method) -> None:
         report.extend("answers.data", check_source(config.answers.data, config, answered, "answers.data"))
 
 
-def _ask_plugins(report: Report, manager: PluginManager) -> None:
+def _plugins_problems(config: RunConfig, manager: PluginManager) -> list[Problem]:
     """The broadcast `validate_config`; a plugin that fails is itself a problem."""
-    for answer in manager.broadcast("validate_config", config=report.config):
-        report.problems += answer.error.problems if answer.error else answer.value
+    problems: list[Problem] = []
+    for answer in manager.broadcast("validate_config", config=config):
+        problems += answer.error.problems if answer.error else answer.value
+    return problems

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from pydantic import ValidationError
 
 from trainwright.config.findings import findings
-from trainwright.config.models import PluginChoice
+from trainwright.config.models import NATIVE, LossTerm, PluginChoice
 from trainwright.config.report import Report
 from trainwright.errors import PluginError
 from trainwright.hooks import PluginSettings
@@ -18,25 +18,46 @@ if TYPE_CHECKING:
     from trainwright.plugins.records import PluginRecord
 
 
-def check_loss(report: Report, manager: PluginManager, method: Method) -> Any:
-    """The checked settings of `loss:`; None where there is a problem."""
-    choice = report.config.loss
-    record = _provider(report, manager, "compute_loss", choice, "loss")
-    if record is None:
-        return None
-    if not record.serves(method.name) or (not method.units and choice.name != "trl"):
-        fitting = [other.name for other in manager.active if _fits(other, method)]
-        served = f"It serves {', '.join(sorted(record.methods))}. " if record.methods else ""
-        message = f"loss `{choice.name}` does not serve method `{method.name}`"
-        report.add("loss", message, f"{served}Losses for `{method.name}`: {', '.join(fitting) or 'none'}.")
-    if record.reference_free and report.config.reference is not None:
-        report.add("reference", f"the loss `{choice.name}` does not read `reference:`", "Remove it.")
-    return _settings(report, record, choice, "loss")
+def check_losses(report: Report, manager: PluginManager, method: Method) -> tuple[Any, ...]:
+    """The checked settings of each loss of `loss:`; None where there is a problem."""
+    losses = report.config.losses
+    records = {key: _provider(report, manager, "compute_loss", choice, key) for key, choice in losses.items()}
+    if isinstance(report.config.loss, list):
+        _check_mix(report, report.config.loss, method)
+    for key, record in records.items():
+        if record is not None and not _fits(record, method):
+            _refuse_misfit(report, manager, key, record, method)
+    if report.config.reference is not None and all(record and record.reference_free for record in records.values()):
+        names = " + ".join(choice.name for choice in losses.values())
+        report.add("reference", f"the loss `{names}` does not read `reference:`", "Remove it.")
+    return tuple(
+        None if record is None else _settings(report, record, losses[key], key) for key, record in records.items()
+    )
+
+
+def _check_mix(report: Report, terms: list[LossTerm], method: Method) -> None:
+    """What a list of losses may not hold: TRL's own, and one loss twice."""
+    seen: set[str] = set()
+    for index, term in enumerate(terms):
+        if term.name == NATIVE:
+            message = f"`{NATIVE}` cannot be mixed: TRL divides its loss by itself, once for each micro-batch"
+            mixed = " with `training.loss_type: […]` and `loss_weights`" if method.name == "dpo" else ""
+            report.add(f"loss.{index}", message, f"Mix plugins' losses, or write `loss: {NATIVE}`{mixed}.")
+        elif term.name in seen:
+            report.add(f"loss.{index}", f"the loss `{term.name}` is named twice", "Keep one, with the sum of weights.")
+        seen.add(term.name)
 
 
 def _fits(record: PluginRecord, method: Method) -> bool:
-    is_loss = "compute_loss" in record.answers and record.serves(method.name)
-    return is_loss and (record.name == "trl" or bool(method.units))
+    return record.serves(method.name) and (record.name == NATIVE or bool(method.units))
+
+
+def _refuse_misfit(report: Report, manager: PluginManager, key: str, record: PluginRecord, method: Method) -> None:
+    losses = [other for other in manager.active if "compute_loss" in other.answers]
+    fitting = ", ".join(other.name for other in losses if _fits(other, method)) or "none"
+    served = f"It serves {', '.join(sorted(record.methods))}. " if record.methods else ""
+    message = f"loss `{record.name}` does not serve method `{method.name}`"
+    report.add(key, message, f"{served}Losses for `{method.name}`: {fitting}.")
 
 
 def check_choice(report: Report, manager: PluginManager, hook: str, choice: PluginChoice | None, key: str) -> Any:

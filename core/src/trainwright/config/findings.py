@@ -63,10 +63,17 @@ def locate(model: type[BaseModel], location: Sequence[str | int]) -> Spot:
         if step is not None:
             parts.append(part)
             owner, annotation = step
-        elif part == location[-1] and any(models_in(annotation)):
+        elif part == location[-1] and any(models_in(annotation)) and not _is_tag(annotation, part):
             parts.append(part)
             owner, annotation = next(models_in(annotation)), None
     return Spot(dotted(*parts), owner, annotation)
+
+
+def _is_tag(annotation: Any, part: str | int) -> bool:
+    """Whether the part is how pydantic names a member of this union, a model or a list among others."""
+    members = [member for member in alternatives(annotation) if member is not type(None)]
+    named = {getattr(member, "__name__", "") for member in members}
+    return len(members) > 1 and (part in named or "[" in str(part))
 
 
 def _step(annotation: Any, part: str | int) -> tuple[type[BaseModel] | None, Any] | None:

@@ -29,6 +29,8 @@ def home_of(name: str, section: str, method: str) -> str | None:
         section: The dotted section that it stands in; empty for the top level.
         method: The training method that the config names.
     """
+    if (section, name) == ("loss", "weight"):
+        return "to each of several losses: `loss: [{name: …, weight: …}, …]`"
     if section and name in RunConfig.model_fields:
         return "at the top level, not in a section"
     if section != "training" and name in SET_ELSEWHERE:

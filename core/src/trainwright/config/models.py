@@ -12,7 +12,11 @@ from typing import Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, field_validator, model_validator
 
+from trainwright.data.unpaired import Labels
 from trainwright.trainer.methods import METHODS
+
+NATIVE = "trl"
+"""The provider of TRL's own losses."""
 
 
 def place_of(places: Mapping[str, str], key: str) -> str:
@@ -50,6 +54,12 @@ class PluginChoice(BaseModel):
     def settings(self) -> dict[str, Any]:
         """The keys beside `name`, unchecked."""
         return dict(self.model_extra or {})
+
+
+class LossTerm(PluginChoice):
+    """One of several losses that are added up: `sft` or `{name: sft, weight: 0.1}`, settings beside them."""
+
+    weight: float = Field(1.0, gt=0, strict=True, allow_inf_nan=False, description="What its value is multiplied by.")
 
 
 class ModelSection(Section):
@@ -136,7 +146,9 @@ class RunConfig(Section):
     reference: ModelSection | None = Field(None, description="Reference model; default: the model as it starts.")
     teacher: ModelSection | None = Field(None, description="Teacher model of gkd and distillation.")
     data: DataSection | None = Field(None, description="Training and evaluation data.")
-    loss: PluginChoice = Field(PluginChoice(name="trl"), description="The loss; `trl` is the method's own.")
+    loss: PluginChoice | list[LossTerm] = Field(
+        PluginChoice(name="trl"), description="The loss, or losses that are added up; `trl` is the method's own."
+    )
     template: PluginChoice = Field(PluginChoice(name="auto"), description="How conversations become tokens and masks.")
     env: PluginChoice | None = Field(None, description="The environment of a method with roll-outs.")
     rewards: list[str] = Field([], description="Reward functions: `module:function` or `file.py:function`.")
@@ -150,12 +162,20 @@ class RunConfig(Section):
 
     _places: dict[str, str] = PrivateAttr(default_factory=dict)
     _folder: Path = PrivateAttr(default_factory=Path.cwd)
+    _labels: dict[str, Labels] = PrivateAttr(default_factory=dict)
 
     @field_validator("method")
     @classmethod
     def _known_method(cls, value: str) -> str:
         if value not in METHODS:
             raise ValueError(f"unknown method {value!r}; known: {', '.join(METHODS)}")
+        return value
+
+    @field_validator("loss")
+    @classmethod
+    def _some_loss(cls, value: Any) -> Any:
+        if value == []:
+            raise ValueError("an empty list names no loss")
         return value
 
     @field_validator("template", mode="before")
@@ -165,9 +185,37 @@ class RunConfig(Section):
         is_file = isinstance(value, str) and value.endswith(".jinja")
         return {"name": "file", "path": value} if is_file else value
 
+    @property
+    def losses(self) -> dict[str, PluginChoice]:
+        """Dotted key → loss, for one loss (`loss`) and for several (`loss.0`, `loss.1`) alike."""
+        if isinstance(self.loss, PluginChoice):
+            return {"loss": self.loss}
+        return {f"loss.{index}": term for index, term in enumerate(self.loss)}
+
+    @property
+    def native(self) -> bool:
+        """Whether the loss is the method's own, `trl`."""
+        return isinstance(self.loss, PluginChoice) and self.loss.name == NATIVE
+
     def where(self, key: str) -> str:
         """The place of a dotted key as `file:line: key`; of its nearest parent that was written, if it was not."""
         return place_of(self._places, key)
+
+    def labels(self, key: str = "data.train") -> Labels | None:
+        """The numbers of desirable and undesirable rows of a data source, pairs counted as one of each.
+
+        Args:
+            key: The dotted key of the source.
+
+        Returns:
+            The numbers; None where the method's rows have no labels, and as long as nobody has counted them: local data
+            are counted when they are checked, a hub data set when it is loaded, a stream never.
+        """
+        return self._labels.get(key)
+
+    def note_labels(self, key: str, labels: Labels) -> None:
+        """Keep the labels that were counted in a data source."""
+        self._labels[key] = labels
 
     @property
     def folder(self) -> Path:
@@ -183,5 +231,10 @@ class RunConfig(Section):
         return here if here.exists() and not beside.exists() else beside
 
 
-SHORTHANDS: dict[type[BaseModel], str] = {PluginChoice: "name", ModelSection: "path", DataSource: "path"}
+SHORTHANDS: dict[type[BaseModel], str] = {
+    PluginChoice: "name",
+    LossTerm: "name",
+    ModelSection: "path",
+    DataSource: "path",
+}
 """Sections that may be written as one plain value, and the key which that value stands for."""

@@ -25,9 +25,7 @@ def check_needs(report: Report, method: Method) -> None:
     for name in _READ_BY_SOME:
         if _given(report, name) and name not in _read_by(method):
             report.add(name, f"method `{method.name}` does not read `{name}:`", "Remove it.")
-        elif (
-            _given(report, name) and method.batch == "labels" and name not in method.needs and config.loss.name == "trl"
-        ):
+        elif _given(report, name) and method.batch == "labels" and name not in method.needs and config.native:
             report.add(name, f"the loss `trl` of method `{method.name}` does not read `{name}:`", "Remove it.")
     if config.answers is not None and method.batch == "scores":
         report.add("answers", "a reward model gives scores, not answers", "Remove it.")

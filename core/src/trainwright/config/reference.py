@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import Any
+from typing import Any, get_origin
 
 from pydantic import BaseModel
 from pydantic.fields import FieldInfo
@@ -34,6 +34,10 @@ A plugin is chosen by its name (`loss: chunked_nll`) or with its settings beside
 installed plugin and the fields of `training:` for every method; point an editor at it to complete keys:
 
     # yaml-language-server: $schema=trainwright.schema.json
+
+Losses are mixed by weight, a number above 0, 1 where none is given; see [losses](losses.md):
+
+    loss: [{name: sigmoid_norm, weight: 1.0, beta: 5.0}, {name: sft, weight: 0.1}]
 """
 
 
@@ -77,7 +81,8 @@ def _table(model: type[BaseModel]) -> Iterator[str]:
 def _takes(field: FieldInfo) -> str:
     models = [model for model in alternatives(field.annotation) if isinstance(model, type)]
     if any(issubclass(model, BaseModel) and not issubclass(model, Section) for model in models):
-        return "a plugin's name, or a mapping"
+        several = any(get_origin(model) is list for model in alternatives(field.annotation))
+        return "a plugin's name, a mapping, or a list of them" if several else "a plugin's name, or a mapping"
     if any(model in SHORTHANDS for model in models):
         return "a path, or a mapping"
     return expected(field.annotation).replace("|", "\\|")

@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 from typing import TYPE_CHECKING, Any
 
-from trainwright.config.models import SHORTHANDS, RunConfig
+from trainwright.config.models import NATIVE, SHORTHANDS, LossTerm, RunConfig
 from trainwright.config.training import training_model
 from trainwright.trainer.methods import METHODS
 
@@ -34,12 +34,19 @@ def build_schema(manager: PluginManager | None = None) -> dict[str, Any]:
     properties["method"]["enum"] = list(METHODS)
     for key, hook in _CHOICES.items():
         choice = _choice(_answering(manager, hook), definitions, hook)
-        optional = {"anyOf": [choice, {"type": "null"}]} if key == "env" else choice
-        properties[key] = {**_described(properties[key]), **optional}
+        others = {"env": [{"type": "null"}], "loss": [_mix(manager, definitions)]}.get(key, [])
+        properties[key] = {**_described(properties[key]), **({"anyOf": [choice, *others]} if others else choice)}
     properties["metrics"]["items"] = _choice(_answering(manager, "metrics"), definitions, "metrics")
     schema["allOf"] = [_training(method, definitions) for method in METHODS]
-    del definitions["PluginChoice"]
+    del definitions["PluginChoice"], definitions["LossTerm"]
     return schema
+
+
+def _mix(manager: PluginManager, definitions: dict[str, Any]) -> dict[str, Any]:
+    """Several losses, each with a weight beside its name and settings."""
+    records = [record for record in _answering(manager, "compute_loss") if record.name != NATIVE]
+    weight = LossTerm.model_json_schema()["properties"]["weight"]
+    return {"type": "array", "minItems": 1, "items": _choice(records, definitions, "compute_loss", weight=weight)}
 
 
 def _installed() -> PluginManager:
@@ -68,15 +75,15 @@ def _add_shorthands(definitions: dict[str, Any]) -> None:
             definitions[model.__name__] = {"description": whole.get("description", ""), "anyOf": [short, whole]}
 
 
-def _choice(records: list[PluginRecord], definitions: dict[str, Any], hook: str) -> dict[str, Any]:
-    """A plugin by its name, or an object with its settings beside `name`."""
+def _choice(records: list[PluginRecord], definitions: dict[str, Any], hook: str, **beside: Any) -> dict[str, Any]:
+    """A plugin by its name, or an object with its settings, and further properties, beside `name`."""
     if not records:
         return {"not": {}, "description": "No plugin for this is installed."}
     names = {"enum": [record.name for record in records], "description": "The plugin's name."}
-    return {"oneOf": [names, *(_settings(record, definitions, hook) for record in records)]}
+    return {"oneOf": [names, *(_settings(record, definitions, hook, beside) for record in records)]}
 
 
-def _settings(record: PluginRecord, definitions: dict[str, Any], hook: str) -> dict[str, Any]:
+def _settings(record: PluginRecord, definitions: dict[str, Any], hook: str, beside: dict[str, Any]) -> dict[str, Any]:
     own = record.settings_model.model_json_schema() if record.settings_model else {"properties": {}}
     prefix = f"{hook}.{record.name}"
     for name, definition in own.pop("$defs", {}).items():
@@ -87,7 +94,7 @@ def _settings(record: PluginRecord, definitions: dict[str, Any], hook: str) -> d
         "type": "object",
         "title": label,
         "description": own.get("description", label),
-        "properties": {"name": {"const": record.name}, **own["properties"]},
+        "properties": {"name": {"const": record.name}, **beside, **own["properties"]},
         "required": ["name", *own.get("required", [])],
         "additionalProperties": own.get("additionalProperties", False),
     }

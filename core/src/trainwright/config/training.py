@@ -35,6 +35,7 @@ SET_ELSEWHERE = {
 NATIVE_LOSS_FIELDS = {
     "sft": ("label_smoothing_factor",),
     "dpo": (
+        "beta",
         "loss_weights",
         "ld_alpha",
         "f_divergence_type",
@@ -43,7 +44,7 @@ NATIVE_LOSS_FIELDS = {
         "use_weighting",
         "discopop_tau",
     ),
-    "kto": ("desirable_weight", "undesirable_weight"),
+    "kto": ("beta", "desirable_weight", "undesirable_weight"),
 }
 """Fields, besides `loss_type`, that only the loss of TRL's own trainer reads; with a plugin's loss nothing would."""
 

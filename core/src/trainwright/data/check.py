@@ -12,6 +12,7 @@ from trainwright.config.words import got, nearest, suggestion
 from trainwright.data.conversations import Fault, is_conversation, style_of
 from trainwright.data.rows import Row, read_rows
 from trainwright.data.sources import file_format, find_files, is_local
+from trainwright.data.unpaired import Labels
 from trainwright.data.values import value_faults
 from trainwright.errors import Problem
 from trainwright.trainer.methods import Method
@@ -46,6 +47,8 @@ def check_source(source: DataSource, config: RunConfig, method: Method, key: str
     check = _Check(source, method, config.where(f"{key}.columns"))
     for file in files:
         problems += check.file(file, config.where(key))
+    if check.labels is not None:
+        config.note_labels(key, check.labels)
     problems += [*missing, *_renaming_problems(source, config, key, check.names), *_mask_problems(check.format, config)]
     rest = len(problems) + check.uncounted - MOST_PROBLEMS
     if rest <= 0:
@@ -110,6 +113,7 @@ class _Check:
         format: The columns that count, and how their messages are spelt: `("messages", "role")`.
         names: Every column of any row.
         uncounted: Problems found beyond `MOST_PROBLEMS`.
+        labels: The labels so far, of a method whose rows have any.
     """
 
     def __init__(self, source: DataSource, method: Method, columns_where: str) -> None:
@@ -119,6 +123,7 @@ class _Check:
         self.format: tuple[str, ...] = ()
         self.names: set[str] = set()
         self.uncounted = 0
+        self.labels = Labels() if method.batch == "unpaired" else None
         self._first = ""
         self._lacking: set[frozenset[str]] = set()
 
@@ -155,6 +160,8 @@ class _Check:
         faults = (*value_faults(columns, named, self.method, is_csv=is_csv), *self._mixed(columns, named, row))
         for fault in faults:
             yield Problem(fault.message, f"{row.where}: {fault.path}", fault.remedy)
+        if self.labels is not None:
+            self.labels = self.labels.with_row(named, paired="label" not in columns)
 
     def _named(self, value: Mapping[str, Any]) -> dict[str, Any]:
         """A row by the method's names for its columns."""

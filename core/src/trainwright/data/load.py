@@ -43,7 +43,7 @@ def load_split(source: DataSource, config: RunConfig, key: str = "data.train") -
         DataError: Files that are missing or broken (each row with its place), a hub data set that cannot be had, no
             rows, or `columns` that are not there.
     """
-    with _quietly(), _errors(source, config.where(f"{key}.path")):
+    with quietly(), _errors(source, config.where(f"{key}.path")):
         if is_local(source, config):
             data = _load_files(local_files(source, config, key), config.where(f"{key}.path"))
         else:
@@ -139,7 +139,7 @@ def _rename(data: Any, source: DataSource, config: RunConfig, key: str) -> Any:
 
 
 @contextmanager
-def _quietly() -> Iterator[None]:
+def quietly() -> Iterator[None]:
     """Within it, `datasets` shows no progress bars."""
     import datasets
 

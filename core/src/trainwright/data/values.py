@@ -6,12 +6,13 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from trainwright.config.words import got
-from trainwright.data.conversations import Fault, conversation_faults, is_conversation
+from trainwright.data.conversations import Fault, conversation_faults, is_conversation, style_of
 from trainwright.trainer.methods import Method
 
 _CONVERSATIONS_ONLY = ("messages", "conversations")
 _EITHER = ("prompt", "completion", "chosen", "rejected")
 _ANSWERED = ("messages", "conversations", "completion", "chosen", "rejected")
+_ANSWERS = ("completion", "chosen", "rejected")
 _CSV_BOOLEANS = ("true", "True", "false", "False")
 
 
@@ -26,6 +27,8 @@ def value_faults(columns: tuple[str, ...], row: Mapping[str, Any], method: Metho
     """
     for name in columns:
         yield from _column_faults(name, row[name], method, is_csv=is_csv)
+        if method.batch == "unpaired" and name in _ANSWERS and is_empty_answer(row[name]):
+            yield Fault(name, "the answer is empty: all there is to learn is to say nothing", "Remove the row.")
     pair = [name for name in columns if name in _EITHER and isinstance(row[name], str | list)]
     plain = [name for name in pair if not is_conversation(row[name])]
     spoken = [name for name in pair if is_conversation(row[name])]
@@ -52,6 +55,14 @@ def _column_faults(name: str, value: Any, method: Method, *, is_csv: bool) -> It
         yield Fault(name, f"expected a conversation, got {got(value)}", remedy)
     elif not isinstance(value, str):
         yield Fault(name, f"expected text or a conversation, got {got(value)}")
+
+
+def is_empty_answer(value: Any) -> bool:
+    """Whether an answer, plain or the last turn of a conversation, says nothing and calls no tool."""
+    if is_conversation(value):
+        last = value[-1] if value else {}
+        value = None if not isinstance(last, dict) or last.get("tool_calls") else last.get(style_of(value)[1])
+    return isinstance(value, str) and not value.strip()
 
 
 def _text_faults(value: Any) -> Iterator[Fault]:

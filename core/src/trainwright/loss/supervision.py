@@ -9,7 +9,7 @@ A batch's `Supervision` speaks of *positions that predict*: position s predicts 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -17,6 +17,10 @@ from torch import Tensor
 
 KEY = "trainwright_supervision"
 IGNORED = -100
+PRECOMPUTED = "ref_token_logps"
+"""The key of a batch that holds what the reference gave before training: part → log-probabilities `(N,)`."""
+MISMATCHED = "KL_"
+"""What TRL's collator puts before the keys of mismatched rows."""
 
 
 @dataclass(frozen=True)
@@ -31,6 +35,8 @@ class Supervision:
         columns: S, the length that `index` counts rows by.
         pairs: Whether the first half of the sequences is preferred over the second.
         tokens: Tokens that the model reads, padding excluded.
+        chosen_tokens: Supervised tokens of the preferred sequences; 0 without pairs.
+        mismatched: The supervision of the batch's mismatched rows (method `kto`), or None.
     """
 
     index: Tensor  # (N,)
@@ -40,6 +46,14 @@ class Supervision:
     columns: int
     pairs: bool = False
     tokens: int = 0
+    chosen_tokens: int = 0
+    mismatched: Supervision | None = None
+
+    @classmethod
+    def unpack(cls, packed: Mapping[str, Any]) -> Supervision:
+        """What `pack` packed."""
+        other = packed.get("mismatched")
+        return cls(**{**packed, "mismatched": None if other is None else cls.unpack(other)})
 
     @property
     def sequences(self) -> int:
@@ -48,8 +62,19 @@ class Supervision:
 
     def count(self, unit: str) -> int:
         """How many units of this kind the micro-batch holds; known on the host."""
-        counts = {"token": self.index.numel(), "sequence": self.sequences, "pair": self.sequences // 2}
+        counts = {
+            "token": self.index.numel(),
+            "chosen_token": self.chosen_tokens,
+            "sequence": self.sequences,
+            "pair": self.sequences // 2,
+        }
         return counts[unit]
+
+    @property
+    def position(self) -> Tensor:  # (N,)
+        """The place of each supervised token among those of its sequence, from 0, int64 `(N,)`."""
+        starts = self.lengths.cumsum(0) - self.lengths
+        return torch.arange(self.index.numel(), device=starts.device) - starts[self.sequence]
 
     def shifted_index(
         self,
@@ -63,7 +88,8 @@ class Supervision:
 
     def pack(self) -> dict[str, Any]:
         """As a plain dict, which every data loader knows how to pin and move."""
-        return dict(vars(self))
+        packed = {name: value for name, value in vars(self).items() if name != "mismatched"}
+        return packed if self.mismatched is None else {**packed, "mismatched": self.mismatched.pack()}
 
 
 def _sequences(
@@ -96,14 +122,16 @@ def supervise_labels(
     mask = labels[:, 1:] != IGNORED
     row, column = mask.nonzero(as_tuple=True)
     owner = sequence.to(labels.device)[row, column]
+    lengths = torch.bincount(owner, minlength=sequences)
     return Supervision(
         index=row * shape[1] + column,
         targets=labels[row, column + 1],
         sequence=owner,
-        lengths=torch.bincount(owner, minlength=sequences),
+        lengths=lengths,
         columns=shape[1],
         pairs=pairs,
         tokens=_tokens(batch, shape),
+        chosen_tokens=int(lengths[: sequences // 2].sum()) if pairs else 0,
     )
 
 
@@ -116,9 +144,10 @@ def supervise(batch: Mapping[str, Any], kind: str) -> Supervision:
     """
     if kind == "labels":
         return supervise_labels(batch["labels"], batch)
-    if kind in ("pairs", "unpaired"):
-        labels = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, IGNORED)
-        return supervise_labels(labels, batch, pairs=kind == "pairs")
+    if kind == "pairs":
+        return supervise_labels(_completions(batch), batch, pairs=True)
+    if kind == "unpaired":
+        return replace(supervise_labels(_completions(batch), batch), mismatched=_mismatched(batch))
     if kind == "rollouts":
         mask = batch["completion_mask"]
         if batch.get("tool_mask") is not None:
@@ -129,6 +158,19 @@ def supervise(batch: Mapping[str, Any], kind: str) -> Supervision:
         attention = torch.cat([batch["prompt_mask"], batch["completion_mask"]], 1)
         return supervise_labels(labels, {"attention_mask": attention})
     raise ValueError(f"a batch of {kind!r} has no supervised tokens")
+
+
+def _completions(batch: Mapping[str, Any], prefix: str = "") -> Tensor:
+    """The labels of completions, `(B, S)`."""
+    labels: Tensor = batch[f"{prefix}input_ids"].masked_fill(batch[f"{prefix}completion_mask"] == 0, IGNORED)
+    return labels
+
+
+def _mismatched(batch: Mapping[str, Any]) -> Supervision | None:
+    if f"{MISMATCHED}input_ids" not in batch:
+        return None
+    attention = {"attention_mask": batch[f"{MISMATCHED}attention_mask"]}
+    return supervise_labels(_completions(batch, MISMATCHED), attention)
 
 
 class Supervise:

@@ -28,7 +28,7 @@ def faults(record: PluginRecord, plugin: object, implementations: Sequence[Imple
         *_names(implementations),
         *_declarations(record, plugin, {each.hook for each in implementations}.intersection(HOOKS)),
         *_arguments(implementations),
-        *_settings(getattr(plugin, "Settings", None)),
+        *_settings(getattr(plugin, "Settings", None), "compute_loss" in record.provides),
         *_methods(getattr(plugin, "methods", None)),
         *_reference_free(getattr(plugin, "reference_free", False)),
     ]
@@ -80,13 +80,15 @@ def _arguments(implementations: Sequence[Implementation]) -> Iterator[str]:
             yield f"{definition.removeprefix('hookimpl definition: ')}: {complaint}"
 
 
-def _settings(settings: object) -> Iterator[str]:
+def _settings(settings: object, is_loss: bool) -> Iterator[str]:
     if settings is None:
         return
     if not (inspect.isclass(settings) and issubclass(settings, PluginSettings)):
         yield "its Settings is no subclass of trainwright.PluginSettings"
     elif "name" in settings.model_fields:
         yield "its Settings has a field 'name', which a config needs for the plugin's own name"
+    elif is_loss and "weight" in settings.model_fields:
+        yield "its Settings has a field 'weight', which a config needs for losses that are mixed"
 
 
 def _methods(methods: object) -> Iterator[str]:

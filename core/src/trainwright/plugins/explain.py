@@ -83,13 +83,15 @@ def _row(record: PluginRecord) -> dict[str, str]:
     return {key: getattr(record, key) for key in ("name", "distribution", "version", "location")}
 
 
-Choices = Mapping[str, str | Sequence[str]]
+Choices = Mapping[str, str | Sequence[str] | Mapping[str, float]]
+"""Hook → the name, the names, or for losses that are mixed name → weight."""
 
 
-def choices_of(config: RunConfig) -> tuple[dict[str, str | list[str]], dict[str, str]]:
-    """What a config chooses for each hook, and where: (hook → name or names, hook → `file:line: key`)."""
-    choices: dict[str, str | list[str]] = {
-        "compute_loss": config.loss.name,
+def choices_of(config: RunConfig) -> tuple[dict[str, str | list[str] | dict[str, float]], dict[str, str]]:
+    """What a config chooses for each hook, and where: (hook → what `Choices` says, hook → `file:line: key`)."""
+    loss = config.loss
+    choices: dict[str, str | list[str] | dict[str, float]] = {
+        "compute_loss": {term.name: term.weight for term in loss} if isinstance(loss, list) else loss.name,
         "chat_template": config.template.name,
         "metrics": [choice.name for choice in config.metrics],
     }
@@ -108,7 +110,9 @@ def explain(manager: PluginManager, choices: Choices, places: Mapping[str, str])
     )
 
 
-def _explain_hook(manager: PluginManager, hook: str, choice: str | Sequence[str], place: str) -> HookExplanation:
+def _explain_hook(
+    manager: PluginManager, hook: str, choice: str | Sequence[str] | Mapping[str, float], place: str
+) -> HookExplanation:
     kind = "slot" if hook in SLOTS else "broadcast"
     able = [record for record in manager.records if record.state == "active" and hook in record.answers]
     if hook not in CONFIG_KEYS:
@@ -124,4 +128,7 @@ def _explain_hook(manager: PluginManager, hook: str, choice: str | Sequence[str]
     role: Role = "provider" if kind == "slot" else "participant"
     around = manager.wrappers(hook) if chosen else []
     wrappers = tuple(Participant(record, "wrapper", "an active wrapper runs around any provider") for record in around)
-    return HookExplanation(hook, kind, wrappers + tuple(Participant(record, role, why) for record in chosen), others)
+    weights = choice if isinstance(choice, Mapping) else {}
+    reasons = [f"{why}, with weight {weights[name]:g}" if name in weights else why for name in names]
+    asked = tuple(Participant(record, role, reason) for record, reason in zip(chosen, reasons, strict=True))
+    return HookExplanation(hook, kind, wrappers + asked, others)

@@ -7,6 +7,7 @@
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -18,10 +19,10 @@ from trainwright.trainer.hooked import Binding
 
 if TYPE_CHECKING:
     from trainwright.config.models import RunConfig
+    from trainwright.loss.context import Loss
     from trainwright.plugins.manager import PluginManager
+    from trainwright.reference.supply import ReferenceSupply
     from trainwright.run.folder import RunFolder
-
-NATIVE = "trl"
 
 
 @dataclass(frozen=True)
@@ -44,6 +45,12 @@ class Ingredients:
     train: Any
     eval: Any
 
+    @property
+    def template_sha256(self) -> str:
+        """SHA-256 of the chat template and of who made the masks."""
+        text = f"{self.template.source}\n{getattr(self.processing_class, 'chat_template', None)}"
+        return hashlib.sha256(text.encode()).hexdigest()
+
 
 def gather(checked: CheckedConfig, manager: PluginManager, run: RunFolder) -> Ingredients:
     """Everything but the model.
@@ -52,11 +59,13 @@ def gather(checked: CheckedConfig, manager: PluginManager, run: RunFolder) -> In
         TrainwrightError: TRL refuses the settings, or the tokenizer, template, environment or data cannot be used.
     """
     from trainwright.model.load import load_processing
+    from trainwright.reference.compatible import check_reference
     from trainwright.trainer.bind import training_arguments
 
     config = checked.config
     args = training_arguments(checked.method, dict(checked.training), run.checkpoints)
     processing_class = load_processing(config.model, config)
+    check_reference(config, processing_class)
     template = _template(checked, manager, processing_class, getattr(args, "assistant_only_loss", False))
     if template.chat_template is not None:
         processing_class.chat_template = template.chat_template
@@ -146,8 +155,9 @@ def assemble(
 
     config = checked.config
     lora = lora_config(config.lora, checked.method, model) if config.lora else None
+    supply = _supply(checked, manager, ingredients, model)
     return make_trainer(
-        _binding(checked, manager),
+        _binding(checked, manager, supply),
         run,
         model=model,
         args=ingredients.args,
@@ -155,6 +165,7 @@ def assemble(
         eval_dataset=ingredients.eval,
         processing_class=ingredients.processing_class,
         peft_config=lora,
+        ref_model=supply.model,
         **_further(checked, manager, ingredients.environment),
     )
 
@@ -165,8 +176,6 @@ def _further(checked: CheckedConfig, manager: PluginManager, environment: Enviro
 
     config, method = checked.config, checked.method
     given: dict[str, Any] = {}
-    if "reference" in method.takes:
-        given["ref_model"] = _reference(checked, manager)
     if "teacher" in method.takes:
         given["teacher_model"] = _frozen_model(config.teacher, config)
     if "rewards|env" in method.needs:
@@ -177,16 +186,32 @@ def _further(checked: CheckedConfig, manager: PluginManager, environment: Enviro
     return given
 
 
-def _reference(checked: CheckedConfig, manager: PluginManager) -> Any:
-    """The reference model that TRL is given; for a loss that never asks for one, the cheapest that TRL accepts."""
-    from trainwright.trainer.placeholder import placeholder_model
+def _supply(checked: CheckedConfig, manager: PluginManager, ingredients: Ingredients, model: Any) -> ReferenceSupply:
+    from trainwright.reference.supply import supply_reference
+
+    return supply_reference(
+        checked.config,
+        checked.method,
+        ingredients.args,
+        model,
+        reference_free=_reference_free(checked.config, manager),
+        depends_on={"template": ingredients.template_sha256},
+    )
+
+
+def _reference_free(config: RunConfig, manager: PluginManager) -> bool:
+    """Whether no loss of the config ever asks for a reference."""
+    return all(manager.provider("compute_loss", choice.name).reference_free for choice in config.losses.values())
+
+
+def _loss(checked: CheckedConfig, manager: PluginManager) -> tuple[Callable[..., Loss], Any]:
+    """What computes the loss, and the settings of the context that it is given."""
+    from trainwright.loss.mix import make_mix
 
     config = checked.config
-    if config.reference is not None:
-        return _frozen_model(config.reference, config)
-    record = manager.provider("compute_loss", config.loss.name)
-    adapter = config.lora is not None or config.model.adapter is not None
-    return placeholder_model() if record.reference_free and not adapter else None
+    if isinstance(config.loss, list):
+        return make_mix(manager, config.loss, checked.losses, config.where), None
+    return manager.slot("compute_loss", config.loss.name, config.where("loss")), checked.losses[0]
 
 
 def _frozen_model(section: Any, config: Any) -> Any:
@@ -195,18 +220,21 @@ def _frozen_model(section: Any, config: Any) -> Any:
     return load_model(section, config, training=False) if section is not None else None
 
 
-def _binding(checked: CheckedConfig, manager: PluginManager) -> Binding:
+def _binding(checked: CheckedConfig, manager: PluginManager, supply: ReferenceSupply) -> Binding:
     config, method = checked.config, checked.method
     ours = {name for name in ("reference", "teacher") if name not in method.takes}
+    compute_loss, settings = _loss(checked, manager)
     return Binding(
         method=method,
-        compute_loss=manager.slot("compute_loss", config.loss.name, config.where("loss")),
-        native=config.loss.name == NATIVE,
-        settings=checked.loss,
+        compute_loss=compute_loss,
+        native=config.native,
+        settings=settings,
         metrics=metrics_caller(manager, checked.metrics),
         reference=_frozen_model(config.reference, config) if "reference" in ours else None,
         teacher=_frozen_model(config.teacher, config) if "teacher" in ours else None,
-        reference_free=manager.provider("compute_loss", config.loss.name).reference_free,
+        placeholder=supply.placeholder,
+        reference_adapter=supply.adapter,
+        precomputation=supply.precomputation,
     )
 
 

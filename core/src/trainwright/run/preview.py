@@ -109,7 +109,7 @@ def _trainer(checked: CheckedConfig, manager: PluginManager, folder: Path) -> tu
     models = {"reference": "ref_model", "teacher": "teacher_model"}
     others = {models[name]: _stand_in(ingredients.processing_class) for name in method.takes}
     trainer = make_trainer(
-        Binding(method=method, compute_loss=_no_loss, native=True),
+        Binding(method=method, compute_loss=_no_loss, native=checked.config.native),
         run,
         model=_stand_in(ingredients.processing_class),
         args=ingredients.args,

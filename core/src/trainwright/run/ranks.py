@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+from trainwright.errors import RunError
+from trainwright.run.files import main_process
+
+_T = TypeVar("_T")
 
 
 class Ranks:
@@ -39,6 +45,28 @@ class Ranks:
             return False
         asked[1].wait()
         return bool(asked[0].item())
+
+    def from_first(self, ask: Callable[[], _T]) -> _T:
+        """What the first rank answers, the only one that is asked; waits for it.
+
+        Raises:
+            Exception: What the first rank met there; on the others a `RunError`.
+        """
+        import torch.distributed as dist
+
+        answer: list[Any] = [None, False]
+        failure: Exception | None = None
+        if main_process():
+            try:
+                answer = [ask(), True]
+            except Exception as error:
+                failure = error
+        if self._group is not None:
+            dist.broadcast_object_list(answer, src=0, group=self._group)
+        if not answer[1]:
+            raise failure or RunError("the first rank has failed; its own message says why")
+        result: _T = answer[0]
+        return result
 
     def wait(self) -> None:
         """Wait until every rank is here."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
+import logging
 import os
 import time
 from collections.abc import Callable
@@ -18,6 +18,9 @@ if TYPE_CHECKING:
     from trainwright.run.answers import Answers
     from trainwright.run.assemble import Ingredients
     from trainwright.run.result import RunResult
+
+
+_log = logging.getLogger(__name__)
 
 
 def train(
@@ -91,6 +94,7 @@ class _Run:
 
         ingredients = gather(self.checked, self.manager, self.run)
         agree(self.manager)
+        self._tell_labels(ingredients)
         self._record(ingredients, resumed, checkpoint, allow_drift)
         set_seed(ingredients.args.seed)
         model = load_model(self.config.model, self.config, lora=self.config.lora, method=self.checked.method)
@@ -103,6 +107,24 @@ class _Run:
             trainer.train(resume_from_checkpoint=checkpoint)
         return self._finish(trainer, ingredients, before, interrupt.interrupted)
 
+    def _tell_labels(self, ingredients: Ingredients) -> None:
+        """Where the labels of the data were unknown until now: ask the plugins' rules again."""
+        from trainwright.config.check import check_again
+        from trainwright.data.unpaired import count_labels
+        from trainwright.run.files import main_process
+
+        if self.checked.method.batch != "unpaired" or self.config.labels("data.train") is not None:
+            return
+        labels = count_labels(ingredients.train)
+        if labels is None:
+            return
+        self.config.note_labels("data.train", labels)
+        warnings = check_again(self.checked, self.manager)
+        if main_process():
+            _log.info("data.train: %s", labels)
+            for warning in warnings:
+                _log.warning("%s", warning)
+
     def _record(self, ingredients: Ingredients, resumed: bool, checkpoint: Path | None, allow_drift: bool) -> None:
         """Write the manifest, or compare it with what the run depends on now."""
         from trainwright.plugins.explain import choices_of
@@ -113,7 +135,7 @@ class _Run:
         manifest = build_manifest(
             self.config,
             hooks=self.manager.explain(*choices_of(self.config)).as_dict()["hooks"],
-            template=_template_hash(ingredients),
+            template=ingredients.template_sha256,
             data=self._fingerprints(),
             seeds={"seed": ingredients.args.seed, "data_seed": ingredients.args.data_seed},
         )
@@ -149,9 +171,3 @@ class _Run:
                 trainer.save_model(str(self.run.model))
             after = self._answer(trainer, ingredients)
         return finish(trainer, self.run, before=before, after=after, interrupted=interrupted, start=self.start)
-
-
-def _template_hash(ingredients: Ingredients) -> str:
-    """SHA-256 of the chat template and of who made the masks."""
-    text = f"{ingredients.template.source}\n{getattr(ingredients.processing_class, 'chat_template', None)}"
-    return hashlib.sha256(text.encode()).hexdigest()

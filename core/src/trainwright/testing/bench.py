@@ -10,7 +10,7 @@ import os
 import socket
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ class Case:
     """What is trained, and how its rows are cut into micro-batches.
 
     Attributes:
-        loss: The loss plugin's name, or its function.
+        loss: The loss plugin's name, or its function; or several losses, as a config lists them.
         method: The training method.
         settings: The plugin's settings, unchecked.
         family: A family of `trainwright.testing.tiny_model`.
@@ -40,7 +40,7 @@ class Case:
         reference_seed: Seed of the reference model of methods that have one.
     """
 
-    loss: str | Callable[..., Any]
+    loss: str | Callable[..., Any] | Sequence[str | Mapping[str, Any]]
     method: str = "sft"
     settings: Mapping[str, Any] = field(default_factory=dict)
     family: str = "llama"
@@ -117,6 +117,7 @@ def _keeper() -> Any:
 def _trainer(case: Case, folder: Path) -> Any:
     from datasets import Dataset
 
+    from trainwright.reference.precompute import Precomputation
     from trainwright.run.folder import RunFolder
     from trainwright.testing import tiny_dataset, tiny_processing_class
     from trainwright.trainer.bind import make_trainer, training_arguments
@@ -142,7 +143,7 @@ def _trainer(case: Case, folder: Path) -> Any:
         keywords["reward_funcs"] = [_length_reward]
     run = RunFolder(folder)
     return make_trainer(
-        binding(case),
+        replace(binding(case), precomputation=Precomputation(cache=folder)),
         run,
         model=model,
         args=training_arguments(method, values, run.checkpoints),
@@ -157,19 +158,27 @@ def _length_reward(completions: Sequence[Any], **columns: Any) -> list[float]:
 
 
 def binding(case: Case) -> Any:
-    """The binding of a case's loss: a function's, or that of an installed plugin."""
+    """The binding of a case's loss: a function's, or that of one or several installed plugins."""
+    from trainwright.config.models import LossTerm
+    from trainwright.loss.mix import make_mix
     from trainwright.plugins.manager import PluginManager
     from trainwright.trainer.hooked import Binding
     from trainwright.trainer.methods import METHODS
 
     if callable(case.loss):
         return Binding(METHODS[case.method], case.loss, native=False)
-    manager = PluginManager.discover()
-    manager.load()
-    record = manager.provider("compute_loss", case.loss)
-    settings = record.settings_model(**case.settings) if record.settings_model else None
-    slot = manager.slot("compute_loss", case.loss)
+    manager = PluginManager.discover().load()
+    if not isinstance(case.loss, str):
+        terms = [LossTerm.model_validate(term) for term in case.loss]
+        settings = [_settings(manager, term.name, term.settings) for term in terms]
+        return Binding(METHODS[case.method], make_mix(manager, terms, settings), native=False)
+    slot, settings = manager.slot("compute_loss", case.loss), _settings(manager, case.loss, case.settings)
     return Binding(METHODS[case.method], slot, native=case.loss == "trl", settings=settings)
+
+
+def _settings(manager: Any, name: str, values: Mapping[str, Any]) -> Any:
+    model = manager.provider("compute_loss", name).settings_model
+    return model(**values) if model else None
 
 
 def _model(case: Case) -> Any:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import pickle
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import pytest
@@ -21,6 +22,7 @@ from trainwright.testing.bench import Case, Outcome, on_ranks, one_step
 
 FLOAT32_ROUNDING = 2e-4  # of the largest gradient: 2^-23 grown by sums over some 10^3 terms
 FLOAT64_ROUNDING = 1e-9
+FORMULA_ROUNDING = 1e-10
 
 
 class LossContract:
@@ -41,11 +43,13 @@ class LossContract:
     training: ClassVar[Mapping[str, Any]] = {}
 
     def reference(self, policy: Sequence[Any], reference: Sequence[Any], settings: Any) -> Any:
-        """The loss of a whole batch, written plainly; override it to have values compared with it.
+        """The loss of a whole batch, written plainly in torch; override it to have values compared with it.
 
         Args:
             policy: For each sequence, its supervised tokens' log-probabilities under the policy, float64 `(n,)`.
-                For preference pairs: all chosen sequences, then all rejected ones.
+                For preference pairs: all chosen sequences, then all rejected ones. For `kto`,
+                `policy.desirable` tells thumbs up (bool, `(sequences,)`), and `policy.mismatched` is the same list for
+                mismatched rows.
             reference: The same under the reference model; empty where the run has none.
             settings: The plugin's checked settings.
 
@@ -72,6 +76,15 @@ class LossContract:
         assert_equal(one_step(self.case(dtype="float64")), expected, FLOAT64_ROUNDING)
         assert_equal(one_step(self.case()), expected, FLOAT32_ROUNDING)
 
+    def test_formula_equals_the_plain_reference(self) -> None:
+        """In float64, values and gradients on random log-probabilities, without a model."""
+        from trainwright.testing.given import formulas
+
+        found, expected = formulas(self.case(), self.reference)
+        if found is None or expected is None:
+            pytest.skip("the contract defines no reference, or the loss takes more than log-probabilities")
+        assert_equal(found, expected, FORMULA_ROUNDING)
+
     @pytest.mark.parametrize(
         ("part", "step", "rounding"),
         # The head's own path is float64 throughout; norms and rotary embeddings of the layers compute in float32.
@@ -79,12 +92,16 @@ class LossContract:
         ids=["head", "model"],
     )
     def test_gradient_is_the_slope_of_the_value(self, part: str, step: float, rounding: float) -> None:
-        """A central difference along the gradient itself: right for any loss, without a reference."""
-        here = one_step(self.case(dtype="float64")).gradients
+        """A central difference along the gradient itself: right for any loss, without a reference.
+
+        Means over the window (`ctx.window_mean`) carry no gradient, so they are held where they are.
+        """
+        held = partial(self.case, dtype="float64", wrap=_held_means([]))
+        here = one_step(held()).gradients
         chosen = {name: gradient for name, gradient in here.items() if part in name}
         direction = {name: gradient / _norm(chosen) for name, gradient in chosen.items()}
-        ahead = one_step(self.case(dtype="float64", edit=_shift(direction, step)))
-        behind = one_step(self.case(dtype="float64", edit=_shift(direction, -step)))
+        ahead = one_step(held(edit=_shift(direction, step)))
+        behind = one_step(held(edit=_shift(direction, -step)))
         assert (ahead.loss - behind.loss) / (2 * step) == pytest.approx(_norm(chosen), rel=rounding)
 
     # ── normalisation ────────────────────────────────────────────────────────────────────────────────────────────────
@@ -158,6 +175,20 @@ class LossContract:
         plain = one_step(self.case(training={"gradient_checkpointing": False}))
         assert_equal(one_step(self.case(training={"gradient_checkpointing": True})), plain, FLOAT32_ROUNDING)
 
+    def test_a_precomputed_reference_changes_nothing(self) -> None:
+        """What the reference gave before training is what it gives in each step."""
+        from trainwright.errors import RunError
+        from trainwright.trainer.methods import METHODS
+
+        if "reference" not in METHODS[self.method].takes:
+            pytest.skip("the method has no reference of its own")
+        live = one_step(self.case())
+        try:
+            stored = one_step(self.case(training={"precompute_ref_log_probs": True}))
+        except RunError as error:
+            pytest.skip(f"the loss asks the reference for more than log-probabilities: {error}")
+        assert_equal(stored, live, FLOAT32_ROUNDING)
+
     # ── cost ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def test_a_step_copies_nothing_to_the_host(self) -> None:
@@ -199,6 +230,23 @@ def _shift(direction: Mapping[str, Any], by: float) -> Callable[[Any], None]:
                 parameter.data.add_(direction[name], alpha=by)
 
     return edit
+
+
+def _held_means(known: list[Any]) -> Callable[[Any], None]:
+    """A `Case.wrap` that gives each run the window means of the first, in the order in which they are asked for."""
+
+    def wrap(trainer: Any) -> None:
+        window_mean, first, asked = trainer._window_mean, not known, iter(known)
+
+        def held(*args: Any) -> Any:
+            if not first:
+                return next(asked)
+            known.append(window_mean(*args))
+            return known[-1]
+
+        trainer._window_mean = held
+
+    return wrap
 
 
 def _ignore_everything(trainer: Any) -> None:

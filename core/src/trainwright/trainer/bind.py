@@ -4,16 +4,19 @@ from __future__ import annotations
 
 import functools
 import importlib
-from contextlib import nullcontext
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from trainwright.errors import RunError, TrainwrightError
+from trainwright.reference.precompute import Precomputation, precompute
+from trainwright.reference.synced import SyncedReference
 from trainwright.run.checkpoint import SealedCheckpoints
 from trainwright.run.folder import RunFolder
 from trainwright.trainer.hooked import Binding, HookedTrainer
 from trainwright.trainer.methods import Method
-from trainwright.trainer.private import head_adapters_allowed
+from trainwright.trainer.private import head_adapters_allowed, precomputes, without_own_precomputation
+from trainwright.trainer.unpaired import UnpairedRows
 
 OURS = {
     "report_to": "none",
@@ -54,9 +57,10 @@ def training_arguments(method: Method, values: dict[str, Any], folder: Path) -> 
 def trainer_class(method: Method) -> type[Any]:
     """TRL's trainer class for the method with Trainwright's behaviour before it."""
     base = getattr(importlib.import_module(method.module), method.trainer)
+    of_method = (UnpairedRows,) if method.batch == "unpaired" else ()
     return type(
         f"Hooked{base.__name__}",
-        (HookedTrainer, SealedCheckpoints, base),
+        (HookedTrainer, *of_method, SealedCheckpoints, base),
         {"_tag_names": [*base._tag_names, "trainwright"]},
     )
 
@@ -74,9 +78,13 @@ def make_trainer(binding: Binding, run: RunFolder, **keywords: Any) -> Any:
     """
     kind = trainer_class(binding.method)
     given = {name: value for name, value in keywords.items() if value is not None}
-    allowed = nullcontext() if binding.native else head_adapters_allowed(given["model"])
+    precomputed = precomputes(given["args"], native=binding.native)
     try:
-        with allowed:
+        with ExitStack() as stack:
+            if not binding.native:
+                stack.enter_context(head_adapters_allowed(given["model"]))
+            if precomputed:
+                stack.enter_context(without_own_precomputation(given["args"]))
             trainer = kind(binding=binding, **given)
     except TrainwrightError:
         raise
@@ -84,4 +92,8 @@ def make_trainer(binding: Binding, run: RunFolder, **keywords: Any) -> Any:
         raise RunError(f"TRL's {binding.method.trainer} refuses this run: {error}") from error
     trainer.run = run
     trainer.stateful = {"sums": trainer.sums["train"]}
+    if "reference" in binding.method.takes and given["args"].sync_ref_model:
+        trainer.stateful["reference"] = SyncedReference(trainer)
+    if precomputed:
+        precompute(trainer, binding.precomputation or Precomputation())
     return trainer

@@ -18,15 +18,21 @@ from torch import Tensor
 
 from trainwright.errors import RunError
 from trainwright.hooks import LogStep
-from trainwright.loss.context import Loss, LossContext
+from trainwright.loss.context import Loss, LossContext, Term
 from trainwright.loss.handle import ModelHandle
 from trainwright.loss.head import install_head
-from trainwright.loss.sums import Sums
-from trainwright.loss.supervision import KEY, Supervise, Supervision, supervise
+from trainwright.loss.preference import STATISTICS, is_chosen, log_policy
+from trainwright.loss.sums import Sums, means
+from trainwright.loss.supervision import KEY, PRECOMPUTED, Supervise, Supervision, supervise
+from trainwright.loss.together import mismatched_handle
+from trainwright.reference.collate import ROW
+from trainwright.reference.precompute import Precomputation
 from trainwright.trainer import private
 from trainwright.trainer.clock import Clock
+from trainwright.trainer.dropped import report_dropped
 from trainwright.trainer.inputs import base_model, is_peft, model_inputs
 from trainwright.trainer.methods import Method
+from trainwright.trainer.window import Handles, Window, WindowMeans
 
 TIME_KEYS = ("time/tokens_per_second", "time/seconds_per_step")
 
@@ -43,7 +49,10 @@ class Binding:
         metrics: Asks the metrics plugins, `(LogStep) -> numbers`; settings are theirs.
         reference: A reference model for methods whose trainer takes none.
         teacher: A teacher model for methods whose trainer takes none.
-        reference_free: The loss never asks for a reference; what TRL was given in its place is dropped.
+        placeholder: What TRL was given for a reference model is none, and is dropped.
+        reference_adapter: An adapter with which the policy is the reference, as PEFT finds it.
+        precomputation: How to precompute reference log-probabilities, where the arguments ask for them; None: with the
+            trainer's `ref_model`, or with the policy.
     """
 
     method: Method
@@ -53,10 +62,12 @@ class Binding:
     metrics: Callable[[LogStep], Mapping[str, float]] = field(default=lambda step: {})
     reference: Any = None
     teacher: Any = None
-    reference_free: bool = False
+    placeholder: bool = False
+    reference_adapter: str | None = None
+    precomputation: Precomputation | None = None
 
 
-class HookedTrainer:
+class HookedTrainer(WindowMeans):
     """Mixin before one of TRL's trainers.
 
     Args:
@@ -67,6 +78,7 @@ class HookedTrainer:
         self.binding = binding
         self.sums = {"train": Sums(), "eval": Sums()}
         self._window: dict[str, Tensor | float] = {}
+        self._micro_batches = Window()
         self._clock = Clock()
         if not binding.native:
             # compute_loss divides by the whole window's count; the Trainer must not divide by its steps again.
@@ -77,8 +89,10 @@ class HookedTrainer:
     def _adopt(self: Any, binding: Binding) -> None:
         if binding.method.batch in ("labels", "pairs", "unpaired"):
             self.data_collator = Supervise(self.data_collator, binding.method.batch)
-        if binding.reference_free:
+        if binding.placeholder:
             self.ref_model = None
+        if binding.reference_adapter is not None:
+            private.add_reference_adapter(self, binding.reference_adapter)
         if not binding.native:
             private.check_windows(self)
         for name in ("reference", "teacher"):
@@ -91,15 +105,26 @@ class HookedTrainer:
                 if model is not None:
                     install_head(base_model(self.accelerator.unwrap_model(model)))
 
+    def _prepare_dataset(self: Any, dataset: Any, processing_class: Any, args: Any, *rest: Any, **named: Any) -> Any:
+        prepared = super()._prepare_dataset(dataset, processing_class, args, *rest, **named)  # type: ignore[misc]
+        if self.binding.method.batch == "pairs":
+            report_dropped(dataset, prepared, f"data.{rest[0]}", args.max_length)
+        return prepared
+
+    def _set_signature_columns_if_needed(self: Any) -> None:
+        super()._set_signature_columns_if_needed()  # type: ignore[misc]
+        if ROW not in self._signature_columns:
+            self._signature_columns.append(ROW)
+
     # ── normalisation ────────────────────────────────────────────────────────────────────────────────────────────────
 
     def get_batch_samples(self: Any, epoch_iterator: Any, num_batches: int, device: torch.device) -> tuple[Any, Any]:
         """Fetch an accumulation window, and count its units over all ranks before its first step."""
         self._clock.begin(self.state.global_step)
         samples, items = super().get_batch_samples(epoch_iterator, num_batches, device)  # type: ignore[misc]
-        self._window = {}
+        self._window, self._micro_batches = {}, Window(samples)
         if not self.binding.native and self.binding.method.batch != "rollouts":
-            self._window = self._count([Supervision(**batch[KEY]) for batch in samples])
+            self._window = self._count([Supervision.unpack(batch[KEY]) for batch in samples])
         return samples, items
 
     def _count(self: Any, parts: Sequence[Supervision]) -> dict[str, Tensor | float]:
@@ -113,19 +138,24 @@ class HookedTrainer:
         return dict(zip(units, total.unbind(), strict=True))
 
     def _normalised(self: Any, loss: Loss, supervision: Supervision | None) -> Tensor:
-        if loss.per is None or supervision is None:
-            return loss.total
+        rollouts = self.binding.method.batch == "rollouts"
+        if self.model.training and supervision is not None and rollouts and self._first_of_window():
+            self._window = self._count([supervise(batch, "rollouts") for batch in private.rollout_window(self)])
+        first, *others = (self._divided(term, supervision) for term in loss.terms)
+        value: Tensor = sum(others, start=first)
+        return value
+
+    def _divided(self: Any, term: Term, supervision: Supervision | None) -> Tensor:
+        if term.per is None or supervision is None:
+            return term.total
         if not self.model.training:
-            units = supervision.count(loss.per)
-            self.sums["eval"].add("loss", loss.total, units)
-            return loss.total / max(units, 1)
-        if self.binding.method.batch == "rollouts" and self._first_of_window():
-            parts = [supervise(batch, "rollouts") for batch in private.rollout_window(self)]
-            self._window = self._count(parts)
-        count: Tensor | float = self._window[loss.per]
+            units = supervision.count(term.per)
+            self.sums["eval"].add("loss", term.total, units, term.per)
+            return term.total / max(units, 1)
+        count: Tensor | float = self._window[term.per]
         count = count.clamp(min=1) if isinstance(count, Tensor) else max(count, 1.0)
         # DDP and FSDP average gradients over the ranks that see different data.
-        return loss.total * (private.data_parallel_size(self) / count)
+        return term.total * (private.data_parallel_size(self) / count)
 
     def _first_of_window(self: Any) -> bool:
         return not self._window or self._step % self.args.gradient_accumulation_steps == 0
@@ -147,11 +177,18 @@ class HookedTrainer:
             return self._native(native, inputs, return_outputs)
         if return_outputs:
             raise RunError("a plugin loss makes no logits for `compute_metrics`", remedy="use `loss: trl`")
-        supervision = Supervision(**packed) if packed else supervise(inputs, self.binding.method.batch)
-        handles: dict[str, ModelHandle] = {}
-        ctx = self._context(inputs, supervision, partial(self._handle, model, inputs, supervision, handles), None)
+        supervision = Supervision.unpack(packed) if packed else supervise(inputs, self.binding.method.batch)
+        handles = self._next_micro_batch()
+        handle = partial(self._handle, model, inputs, supervision, handles)
+        ctx = self._context(inputs, supervision, handle, None, partial(self._window_mean, model, handles))
         value = self._normalised(self.binding.compute_loss(ctx=ctx), supervision)
+        self._log_policy(handles.get("policy"), supervision, inputs)
         return self._add_aux_loss(value, handles.get("policy"))
+
+    def _log_policy(self: Any, policy: ModelHandle | None, supervision: Supervision, inputs: Any) -> None:
+        chosen = is_chosen(supervision, inputs)
+        if policy is not None and chosen is not None:
+            log_policy(policy, chosen, self.sums["train" if self.model.training else "eval"].add)
 
     def _native(self: Any, native: Callable[[], Any], inputs: Any, return_outputs: bool) -> Any:
         outputs: list[Any] = []
@@ -165,9 +202,12 @@ class HookedTrainer:
 
         ctx = self._context(inputs, None, None, run)
         loss = self.binding.compute_loss(ctx=ctx)
-        return (loss.total, outputs[0]) if return_outputs else loss.total
+        value = self._normalised(loss, None)
+        return (value, outputs[0]) if return_outputs else value
 
-    def _context(self: Any, inputs: Any, supervision: Any, handle: Any, native: Any) -> LossContext:
+    def _context(
+        self: Any, inputs: Any, supervision: Any, handle: Any, native: Any, window_mean: Any = None
+    ) -> LossContext:
         split = "train" if self.model.training else "eval"
         return LossContext(
             batch=inputs,
@@ -181,6 +221,7 @@ class HookedTrainer:
             native=native,
             add_metric=self.sums[split].add,
             units=self.binding.method.units,
+            window_mean=window_mean,
         )
 
     def _add_aux_loss(self: Any, value: Tensor, policy: ModelHandle | None) -> Tensor:
@@ -195,19 +236,35 @@ class HookedTrainer:
     # ── models ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _handle(
-        self: Any, model: Any, inputs: Any, supervision: Supervision, made: dict[str, ModelHandle], name: str
+        self: Any,
+        model: Any,
+        inputs: Any,
+        supervision: Supervision,
+        made: Handles,
+        name: str,
+        *,
+        without_gradient: bool = False,
     ) -> ModelHandle:
+        """A model, made once a micro-batch, whichever loss of a mix asks first."""
+        # What the policy yields without gradient must not serve where it needs one.
+        key = "policy without gradient" if without_gradient and name == "policy" else name
+        if key not in made:
+            made[key] = handle = self._make_handle(model, inputs, supervision, name)
+            if supervision.mismatched is not None:
+                handle.mismatched = mismatched_handle(handle, inputs, supervision.mismatched)
+        return made[key]
+
+    def _make_handle(self: Any, model: Any, inputs: Any, supervision: Supervision, name: str) -> ModelHandle:
         keywords = model_inputs(inputs, self.binding.method.batch)
         if name == "policy":
             if private.aux_loss_weight(self):
                 keywords["output_router_logits"] = True
-            made[name] = ModelHandle(model, keywords, supervision)
-            return made[name]
-        if name == "reference" and "ref_chosen_logps" in inputs:
-            sums = torch.cat([inputs["ref_chosen_logps"], inputs["ref_rejected_logps"]])
-            return ModelHandle(None, keywords, supervision, name=name, precomputed=sums)
-        if name == "reference" and "ref_logps" in inputs:
-            return ModelHandle(None, keywords, supervision, name=name, precomputed=inputs["ref_logps"])
+            statistics = STATISTICS if is_chosen(supervision, inputs) is not None else ()
+            return ModelHandle(model, keywords, supervision, statistics=statistics)
+        if name == "reference" and PRECOMPUTED in inputs:
+            handle = ModelHandle(None, keywords, supervision, name=name)
+            handle.know(inputs[PRECOMPUTED]["own"])
+            return handle
         other = getattr(self, "ref_model" if name == "reference" else "teacher_model", None)
         if other is not None:
             return ModelHandle(other, keywords, supervision, around=partial(private.frozen, self), name=name)
@@ -240,7 +297,7 @@ class HookedTrainer:
         reduced = {} if final else self.sums[split].reduce()
         tokens, sequences = reduced.pop("_tokens", (0.0, 0.0))
         prefix = "" if split == "train" else "eval_"
-        logs.update({prefix + name: total / max(count, 1.0) for name, (total, count) in reduced.items()})
+        logs.update({prefix + name: value for name, value in means(reduced).items()})
         if split == "train" and not final:
             self._log_throughput(logs, tokens, sequences)
         super().log(logs, start_time)  # type: ignore[misc]

@@ -7,6 +7,8 @@ from typing import Any
 
 import torch
 
+from trainwright.loss.supervision import MISMATCHED
+
 NOT_FOR_THE_MODEL = frozenset(
     {"labels", "completion_mask", "label", "prompts", "prompt_attention_mask", "assistant_masks", "seq_lengths"}
 )
@@ -29,7 +31,9 @@ def is_peft(model: Any) -> bool:
 def model_inputs(inputs: Mapping[str, Any], kind: str) -> dict[str, Any]:
     """The keywords of a model's forward in a batch of this kind."""
     if kind != "rollouts":
-        return {k: v for k, v in inputs.items() if k not in NOT_FOR_THE_MODEL and not k.startswith(("ref_", "KL_"))}
+        return {
+            k: v for k, v in inputs.items() if k not in NOT_FOR_THE_MODEL and not k.startswith(("ref_", MISMATCHED))
+        }
     found = {key: inputs[key] for key in IMAGE_KEYS if inputs.get(key) is not None}
     found["input_ids"] = torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], dim=1)
     found["attention_mask"] = torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], dim=1)

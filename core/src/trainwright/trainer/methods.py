@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-Unit = Literal["token", "sequence", "pair"]
+Unit = Literal["token", "chosen_token", "sequence", "pair"]
 Batch = Literal["labels", "pairs", "unpaired", "rollouts", "scores"]
 
 
@@ -63,7 +63,7 @@ METHODS: dict[str, Method] = {
             "DPOConfig",
             "pairs",
             (("prompt", "chosen", "rejected"), ("chosen", "rejected")),
-            units=("token", "sequence", "pair"),
+            units=("token", "chosen_token", "sequence", "pair"),
             offers=("reference",),
             takes=("reference",),
         ),
@@ -73,7 +73,7 @@ METHODS: dict[str, Method] = {
             "KTOTrainer",
             "KTOConfig",
             "unpaired",
-            (("prompt", "completion", "label"),),
+            (("prompt", "completion", "label"), ("prompt", "chosen", "rejected"), ("chosen", "rejected")),
             units=("token", "sequence"),
             offers=("reference",),
             takes=("reference",),

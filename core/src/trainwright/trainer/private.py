@@ -13,6 +13,9 @@ import torch
 
 from trainwright.errors import RunError
 
+REFERENCE_ADAPTER = "ref"
+"""The name under which TRL keeps, and its losses seek, an adapter with which the policy is the reference."""
+
 
 def data_parallel_size(trainer: Any) -> int:
     """Ranks that see different data: all but those of one tensor-parallel group."""
@@ -55,7 +58,7 @@ def adapter_off(trainer: Any) -> Iterator[None]:
     from trl.trainer.utils import use_adapter
 
     model = trainer.accelerator.unwrap_model(trainer.model)
-    with use_adapter(model, adapter_name="ref" if "ref" in model.peft_config else None):
+    with use_adapter(model, adapter_name=REFERENCE_ADAPTER if REFERENCE_ADAPTER in model.peft_config else None):
         yield
 
 
@@ -90,3 +93,79 @@ def head_adapters_allowed(model: Any) -> Iterator[None]:
         yield
     finally:
         del model.get_output_embeddings
+
+
+@contextmanager
+def without_own_pairs(args: Any) -> Iterator[None]:
+    """While TRL's KTO trainer is made: it pairs no rows for the reference point, and so refuses no order of them.
+
+    What it asks is the loss type. A plugin's loss has its own, and TRL's is computed by nobody.
+    """
+    asked = args.loss_type
+    args.loss_type = "apo_zero_unpaired"
+    try:
+        yield
+    finally:
+        args.loss_type = asked
+
+
+def add_reference_adapter(trainer: Any, path: str) -> None:
+    """Put a frozen adapter beside the one that is trained: with it, the policy is the reference."""
+    trainer.model.load_adapter(path, adapter_name=REFERENCE_ADAPTER, is_trainable=False)
+
+
+def drop_reference_adapter(trainer: Any) -> None:
+    """Remove the adapter that `add_reference_adapter` or TRL has put there, if any."""
+    if REFERENCE_ADAPTER in getattr(trainer.model, "peft_config", {}):
+        trainer.model.delete_adapter(REFERENCE_ADAPTER)
+
+
+def is_sharded(trainer: Any) -> bool:
+    """Whether models are spread over ranks (FSDP, DeepSpeed), so that the policy cannot run before training."""
+    return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
+
+
+def local_part(parameter: Any) -> torch.Tensor:
+    """What this rank holds of a parameter: all of it, or its shard under FSDP2 or ZeRO-3; no copy."""
+    if hasattr(parameter, "ds_tensor"):
+        parameter = parameter.ds_tensor
+    held: torch.Tensor = (parameter.to_local() if hasattr(parameter, "to_local") else parameter).data
+    return held
+
+
+def prepare_frozen(trainer: Any, model: Any) -> Any:
+    """Put a model that is not trained where the run computes, spread over ranks where the policy will be.
+
+    Unlike accelerate's `prepare_model` this keeps no reference to it, so that it can be freed.
+    """
+    from trl.models import prepare_deepspeed, prepare_fsdp
+
+    if trainer.is_deepspeed_enabled:
+        return prepare_deepspeed(model, trainer.accelerator)
+    if trainer.is_fsdp_enabled:
+        return prepare_fsdp(model, trainer.accelerator)
+    return model if hasattr(model, "hf_device_map") else model.to(trainer.accelerator.device)
+
+
+def precomputes(args: Any, *, native: bool) -> bool:
+    """Whether Trainwright precomputes reference log-probabilities for these arguments.
+
+    TRL's own loss with `ld_alpha` wants other sums; there TRL's own precomputation runs.
+    """
+    wanted = getattr(args, "precompute_ref_log_probs", False)
+    return bool(wanted) and not (native and getattr(args, "ld_alpha", None) is not None)
+
+
+@contextmanager
+def without_own_precomputation(args: Any) -> Iterator[None]:
+    """While TRL's trainer is made: it precomputes nothing, and hashes no weights for it."""
+    args.precompute_ref_log_probs = False
+    try:
+        yield
+    finally:
+        args.precompute_ref_log_probs = True
+
+
+def expect_precomputed(trainer: Any) -> None:
+    """Have TRL's own loss read reference log-probabilities from batches."""
+    trainer.precompute_ref_logps = True

@@ -1,0 +1,63 @@
+"""Rows with images, which are tokenised as they are collated."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from trainwright.errors import RunError
+from trainwright.testing import tiny_dataset
+from trainwright.testing.bench import Case, _trainer, one_step
+
+pytest.importorskip("PIL")
+FAMILIES = ("qwen2.5-vl", "gemma3-vlm")
+
+
+def rows() -> list[dict[str, Any]]:
+    made = tiny_dataset("vision", 6)
+    return [
+        {
+            "images": row["images"],
+            "prompt": row["messages"][:1],
+            "chosen": row["messages"][1:],
+            "rejected": [{"role": "assistant", "content": f"I cannot see number {number}."}],
+        }
+        for number, row in enumerate(made)
+    ]
+
+
+def asks(ctx: Any) -> Any:
+    ratios = ctx.policy.sequence_logps() - ctx.reference.sequence_logps()
+    return ctx.loss(ratios.chosen_minus_rejected().square(), per="pair")
+
+
+@pytest.mark.parametrize("family", FAMILIES)
+def test_pairs_with_images_are_precomputed(family: str, tmp_path: Path) -> None:
+    case = Case(asks, method="dpo", family=family, data=rows(), rows=6, per_device=2, accumulate=3)
+    off, on = ({"max_length": None, "precompute_ref_log_probs": flag} for flag in (False, True))
+    live, stored = (one_step(replace(case, training=training)) for training in (off, on))
+    assert stored.loss == pytest.approx(live.loss, rel=1e-4)
+    trainer = _trainer(replace(case, training=on), tmp_path)
+    (entry,) = (tmp_path / "reference").glob("*/seal.json")
+    before = entry.stat().st_mtime_ns
+    other = rows()
+    other[0]["images"] = other[1]["images"][:1] * len(other[0]["images"])
+    _trainer(replace(case, training=on), tmp_path)
+    assert entry.stat().st_mtime_ns == before
+    _trainer(replace(case, training=on, data=other), tmp_path)
+    assert len(list((tmp_path / "reference").glob("*/seal.json"))) == 2
+    assert trainer.ref_model is None
+
+
+def test_partners_that_change_with_the_batch_are_not_precomputed(tmp_path: Path) -> None:
+    unpaired = [
+        {"images": row["images"], "prompt": row["prompt"], "completion": row["chosen"], "label": number % 2 == 0}
+        for number, row in enumerate(rows())
+    ]
+    training = {"max_length": None, "precompute_ref_log_probs": True}
+    case = Case(lambda ctx: None, method="kto", family="gemma3-vlm", data=unpaired, per_device=2, training=training)
+    with pytest.raises(RunError, match="mismatched anew in each micro-batch"):
+        _trainer(case, tmp_path)

@@ -1,0 +1,206 @@
+"""Rows with thumbs on TRL's KTO trainer: taken apart, mismatched by window, in any order and split; all counted."""
+
+import logging
+from dataclasses import replace
+
+import pytest
+import torch
+
+from trainwright.errors import DataError, RunError
+from trainwright.loss.supervision import KEY
+from trainwright.testing import tiny_dataset
+from trainwright.testing.bench import Case, _trainer, one_step
+
+
+def ratios(model, other):
+    return model.sequence_logps() - other.sequence_logps()
+
+
+def mismatched(ctx):
+    return ratios(ctx.policy.mismatched, ctx.reference.mismatched)
+
+
+def loss(ctx):
+    sign = torch.where(ctx.batch["label"], -1.0, 1.0)
+    own = sign * (ratios(ctx.policy, ctx.reference) - ctx.window_mean(mismatched))
+    return ctx.loss(torch.sigmoid(0.1 * own), per="sequence")
+
+
+def plain(ctx):
+    return ctx.loss(-ctx.policy.sequence_logps(), per="sequence")
+
+
+CASE = Case(loss, method="kto", rows=6, per_device=2, accumulate=3)
+
+
+def prepared(case, folder):
+    return _trainer(case, folder).train_dataset
+
+
+def test_rows_are_mismatched_within_a_window(tmp_path):
+    rows = prepared(CASE, tmp_path)
+    completions = rows["completion_ids"][:]
+    assert rows["KL_completion_ids"][:] == completions[-1:] + completions[:-1]
+
+
+def test_the_mismatched_rows_of_a_batch(tmp_path):
+    trainer = _trainer(CASE, tmp_path)
+    first, second, *_ = [trainer.train_dataset[number] for number in range(6)]
+    batch = trainer.data_collator([first, second])
+    found = batch[KEY]["mismatched"]
+    assert found["targets"].tolist() == first["KL_completion_ids"] + second["KL_completion_ids"]
+    assert found["lengths"].tolist() == [len(first["KL_completion_ids"]), len(second["KL_completion_ids"])]
+    flat = batch["KL_input_ids"].flatten()
+    assert flat[found["index"] + 1].tolist() == found["targets"].tolist()
+
+
+def test_a_micro_batch_may_hold_one_row_which_trl_refuses():
+    whole = one_step(replace(CASE, per_device=6, accumulate=1))
+    ones = one_step(replace(CASE, per_device=1, accumulate=6))
+    assert ones.loss == pytest.approx(whole.loss, rel=1e-5)
+    for name, gradient in whole.gradients.items():
+        torch.testing.assert_close(ones.gradients[name], gradient, rtol=1e-3, atol=1e-6)
+    with pytest.raises(RunError, match="batch size must be > 1"):
+        one_step(replace(CASE, loss="trl", per_device=1, accumulate=6))
+
+
+def test_rows_may_be_read_in_any_order_which_trl_refuses():
+    shuffled = replace(CASE, training={"train_sampling_strategy": "random"})
+    assert one_step(shuffled).loss == pytest.approx(one_step(CASE).loss, rel=1e-5), "one window holds all rows"
+    with pytest.raises(RunError, match="sequential"):
+        one_step(replace(shuffled, loss="trl"))
+
+
+def test_a_reference_runs_once_for_own_and_mismatched_rows_and_the_policy_twice():
+    calls = {"policy": 0, "reference": 0}
+
+    def count(name):
+        return lambda *args: calls.update({name: calls[name] + 1})
+
+    def wrap(trainer):
+        trainer.model.register_forward_hook(count("policy"))
+        trainer.ref_model.register_forward_hook(count("reference"))
+
+    def eager(ctx):
+        ctx.window_mean(mismatched)
+        return loss(ctx)
+
+    one_step(replace(CASE, loss=eager, wrap=wrap))
+    assert calls == {"policy": 6, "reference": 3}
+
+
+@pytest.mark.parametrize("peft", [None, {"r": 2, "target_modules": ["q_proj"]}])
+def test_one_pass_over_both_equals_two(peft):
+    seen = []
+
+    def apart(ctx):
+        ctx.reference.sequence_logps()  # has run when the mismatched rows are asked for
+        seen.append((ctx.reference.sequence_logps(), ctx.reference.mismatched.sequence_logps()))
+        return plain(ctx)
+
+    def together(ctx):
+        other = ctx.reference.mismatched.sequence_logps()
+        seen.append((ctx.reference.sequence_logps(), other))
+        return plain(ctx)
+
+    for each in (apart, together):
+        one_step(replace(CASE, loss=each, accumulate=1, dtype="float64", peft=peft))
+    for one, other in zip(*seen, strict=True):
+        torch.testing.assert_close(one.as_subclass(torch.Tensor), other.as_subclass(torch.Tensor), rtol=1e-5, atol=1e-6)
+
+
+def test_pairs_become_two_rows_each(tmp_path):
+    pairs = [{"prompt": f"{n}? ", "chosen": f"yes {n}", "rejected": f"no {n}"} for n in range(3)]
+    rows = prepared(replace(CASE, data=pairs), tmp_path)
+    assert rows["label"][:] == [True, False] * 3
+    completions = rows["completion_ids"][:]
+    assert len(set(map(tuple, completions))) == 6
+    others = [completions.index(completion) for completion in rows["KL_completion_ids"][:]]
+    assert others == [4, 5, 0, 1, 2, 3], "an answer to the same prompt is not mismatched"
+
+
+def test_rows_that_are_left_out_are_counted(tmp_path, caplog):
+    rows = tiny_dataset("unpaired", 6)
+    rows[2]["prompt"][0]["content"] = "long " * 200
+    case = replace(CASE, data=rows, training={"max_length": 120})
+    for loss_of in (loss, "trl"):
+        caplog.clear()
+        with caplog.at_level(logging.WARNING, logger="trainwright"):
+            assert len(prepared(replace(case, loss=loss_of), tmp_path)) == 5
+        said = [record.getMessage() for record in caplog.records if record.name.startswith("trainwright")]
+        assert said == ["data.train: 1 of 6 rows are left out: their prompt alone has max_length=120 tokens or more"]
+    with pytest.raises(DataError, match="no row of 6 is left"):
+        prepared(replace(case, training={"max_length": 2}), tmp_path)
+
+
+def test_trl_does_not_judge_weights_that_nothing_reads(tmp_path, monkeypatch):
+    from trl.trainer import kto_trainer
+
+    said = []
+    monkeypatch.setattr(kto_trainer.logger, "warning", lambda message, *args, **named: said.append(message))
+    for loss_of, judged in ((loss, False), ("trl", True)):
+        prepared(replace(CASE, loss=loss_of, data=tiny_dataset("unpaired", 6)[:5]), tmp_path)
+        assert any("desirable_weight" in message for message in said) == judged
+
+
+def test_labels_that_are_none_are_refused(tmp_path):
+    rows = [{**row, "label": "up"} for row in tiny_dataset("unpaired", 4)]
+    with pytest.raises(DataError, match="labels are true or false, and here are others: 'up'"):
+        prepared(replace(CASE, data=rows), tmp_path)
+
+
+def test_a_single_row_has_no_mismatched_one():
+    with pytest.raises(RunError, match="no mismatched rows"):
+        one_step(replace(CASE, rows=1, per_device=1, accumulate=1))
+    with pytest.raises(RunError, match="no mismatched rows"):
+        one_step(Case(lambda ctx: ctx.loss(ctx.policy.mismatched.token_logps().logps, per="token")))
+
+
+def test_rows_of_one_kind_log_no_margin():
+    def logging_loss(ctx):
+        ctx.log_rewards(ratios(ctx.policy, ctx.reference))
+        return loss(ctx)
+
+    liked = [{**row, "label": True} for row in tiny_dataset("unpaired", 6)]
+    both = one_step(replace(CASE, loss=logging_loss)).history[0]
+    one = one_step(replace(CASE, loss=logging_loss, data=liked)).history[0]
+    assert both["rewards/margins"] == pytest.approx(both["rewards/chosen"] - both["rewards/rejected"], rel=1e-5)
+    assert {"rewards/chosen", "logps/chosen"} <= one.keys()
+    assert not {"rewards/rejected", "rewards/margins", "logps/rejected"} & one.keys()
+
+
+def test_evaluation_mismatches_its_own_rows(tmp_path):
+    trainer = _trainer(replace(CASE, training={"per_device_eval_batch_size": 4}), tmp_path)
+    from datasets import Dataset
+
+    found = trainer.evaluate(Dataset.from_list(tiny_dataset("unpaired", 5, seed=3)))
+    assert 0 < found["eval_loss"] < 1
+
+
+VISION = ("qwen2.5-vl", "gemma3-vlm")
+
+
+def image_rows(rows):
+    made = tiny_dataset("vision", rows)
+    return [
+        {"images": row["images"], "prompt": row["messages"][:1], "completion": row["messages"][1:], "label": n % 2 == 0}
+        for n, row in enumerate(made)
+    ]
+
+
+@pytest.mark.parametrize("family", VISION)
+def test_rows_with_images(family):
+    pytest.importorskip("PIL")
+    case = replace(CASE, family=family, data=image_rows(5), rows=5, training={"max_length": None, "max_steps": 2})
+    outcome = one_step(replace(case, per_device=2, accumulate=2))  # the last micro-batch holds one row
+    assert len(outcome.history) == 2
+    assert all(0 < entry["loss"] < 1 for entry in outcome.history)
+
+
+def test_a_row_with_images_that_is_alone_has_no_mismatched_tokens(tmp_path):
+    pytest.importorskip("PIL")
+    case = replace(CASE, family="gemma3-vlm", data=image_rows(3), rows=3, training={"max_length": None})
+    trainer = _trainer(case, tmp_path)
+    rows = [trainer.train_dataset[number] for number in range(3)]
+    assert trainer.data_collator(rows[:1])[KEY]["mismatched"]["lengths"].tolist() == [0]
+    assert (trainer.data_collator(rows[1:])[KEY]["mismatched"]["lengths"] > 0).all()
