@@ -1,5 +1,7 @@
 """SimPO (Meng et al. 2024, arXiv:2405.14734, equation 6): length-normalised rewards, a target margin, no reference."""
 
+from pydantic import Field
+
 from trainwright import PluginSettings, hookimpl
 
 methods = frozenset({"dpo"})
@@ -9,8 +11,8 @@ reference_free = True
 class Settings(PluginSettings):
     """`beta` scales the rewards, nats a token; `gamma` is the margin that a pair is to reach."""
 
-    beta: float = 2.0
-    gamma: float = 0.5
+    beta: float = Field(2.0, gt=0)
+    gamma: float = Field(0.5, ge=0)
 
 
 @hookimpl
@@ -18,6 +20,6 @@ def compute_loss(ctx):
     from torch.nn.functional import logsigmoid
 
     rewards = ctx.settings.beta * ctx.policy.sequence_logps(average=True)  # (2B,)
+    ctx.log_rewards(rewards)
     margin = rewards.chosen_minus_rejected()  # (B,)
-    ctx.metric("rewards/margins", margin)
     return ctx.loss(-logsigmoid(margin - ctx.settings.gamma), per="pair")
