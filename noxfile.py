@@ -75,11 +75,11 @@ def plugin(session: nox.Session, name: str) -> None:
 
 @nox.session
 def core_alone(session: nox.Session) -> None:
-    """Run core's tests on built wheels of core and ops, without any other plugin."""
+    """Run the tests of what looks for plugins, and of whole runs, on built wheels of core and ops alone."""
     install_wheels(session, "core[testing,gguf]", OPS)
     session.install(*TOOLS, env=pinned("ci"))
     absent(session, *(module(name) for name in PLUGINS if name != "ops"))
-    pytest(session, *SPREAD, "tests/core")
+    pytest(session, *SPREAD, *(f"tests/core/{part}" for part in ("cli", "config", "plugins", "run")))
 
 
 @nox.session

@@ -81,6 +81,14 @@ def test_rows_without_any_token_are_kept() -> None:
     assert len(made.table().logps(1, "completion")) == 0
 
 
+def test_any_text_may_be_in_a_key() -> None:
+    made = Entry({"path": 'models/größe "7"\\b/模型'}, ("completion",), 1)
+    made.begin()
+    made.add(Shard(np.array([0]), np.array([[1]]), np.array([-1.0], dtype=np.float32)))
+    made.finish()
+    assert made.is_whole()
+
+
 def test_what_is_there_is_not_missing(begun: Entry) -> None:
     assert entry().begin().tolist() == [1, 2]
 

@@ -191,6 +191,23 @@ def test_what_cannot_be_is_said_before_anything_is_loaded(
     assert said.count("error:") == 1
 
 
+def test_a_reference_of_another_vocabulary_ends_the_run_before_weights_are_loaded(
+    write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from trainwright.model.source import Source
+
+    def refuse(*arguments: Any) -> Any:
+        raise AssertionError("weights are loaded")
+
+    save_tiny("llama", tmp_path / "large", vocab_size=1000)
+    monkeypatch.setattr(Source, "language_model", refuse)
+    assert main(["train", str(write("dpo", reference=str(tmp_path / "large")))]) == 1
+    said = capsys.readouterr().err
+    assert "reference.path" in said or "config.yaml:" in said
+    assert "its vocabulary has 1,000 tokens, the policy's has" in said
+    assert not (tmp_path / "run").exists()
+
+
 def test_a_synced_reference_needs_the_policys_shape(
     write: Callable[..., Path], tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

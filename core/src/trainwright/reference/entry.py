@@ -49,7 +49,9 @@ class Entry:
     def __init__(
         self, depends_on: Mapping[str, Any], columns: Sequence[str], rows: int, cache: Path | None = None
     ) -> None:
-        self._text = json.dumps({**depends_on, "columns": list(columns), "rows": rows}, sort_keys=True, indent=2)
+        self._text = json.dumps(
+            {**depends_on, "columns": list(columns), "rows": rows}, sort_keys=True, indent=2, ensure_ascii=False
+        )
         self.columns, self.rows = tuple(columns), rows
         self.key = hashlib.sha256(self._text.encode()).hexdigest()
         self.folder = (cache or cache_folder()) / "reference" / self.key[:_SHORT]

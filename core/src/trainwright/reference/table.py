@@ -43,19 +43,11 @@ class Table:
     def __len__(self) -> int:
         return len(self._lengths)
 
-    def lengths(self, row: int, column: str) -> int:
-        """The number of supervised tokens of a row's sequence."""
-        return int(self._lengths[row, self.columns.index(column)])
-
     def logps(self, row: int, column: str) -> Floats:  # (tokens,)
         """The log-probabilities of a row's sequence."""
         at = row, self.columns.index(column)
         end = self._ends[at]
         return self._logps[end - self._lengths[at] : end]
-
-    def sums(self, column: str) -> NDArray[np.float64]:  # (rows,)
-        """The sum of each row's sequence."""
-        return np.array([self.logps(row, column).sum(dtype=np.float64) for row in range(len(self))])
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Table, (self.folder, self.columns)
