@@ -14,6 +14,7 @@ import yaml
 from trainwright.config.fields import cache_file, trl_fields
 from trainwright.run.records import read_metrics
 from trainwright.testing import save_tiny, tiny_dataset, tiny_model
+from trainwright.trainer.private import load_trained_adapter
 
 TRAINING = {
     "max_steps": 6,
@@ -53,6 +54,25 @@ def reproducible(output: Path) -> list[dict[str, Any]]:
 
 def weights(output: Path) -> bytes:
     return next((output / "model").glob("*model.safetensors")).read_bytes()
+
+
+def test_an_adapter_beside_another_is_loaded_with_what_it_learnt(tmp_path: Path) -> None:
+    import peft
+
+    config = peft.LoraConfig(r=2, target_modules=["q_proj"], init_lora_weights=False, task_type="CAUSAL_LM")
+    model = peft.get_peft_model(tiny_model("llama"), config)
+    model.add_adapter("ref", config)
+    model.save_pretrained(tmp_path)
+    learnt = {name: value.clone() for name, value in model.named_parameters() if ".lora_" in name}
+    for name in learnt:
+        model.get_parameter(name).data.zero_()
+    load_trained_adapter(model, tmp_path)
+    for name, value in learnt.items():
+        parameter = model.get_parameter(name)
+        trained = ".default." in name
+        assert bool((parameter == value).all()) == trained, name
+        assert parameter.requires_grad == trained, name
+    assert model.active_adapters == ["default"]
 
 
 @pytest.mark.slow

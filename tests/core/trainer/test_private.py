@@ -111,3 +111,12 @@ def test_columns_that_a_trainer_keeps_can_be_added_to():
 
     assert "self._signature_columns" in inspect.getsource(Trainer._set_signature_columns_if_needed)
     assert "self._set_signature_columns_if_needed()" in inspect.getsource(Trainer._remove_unused_columns)
+
+
+def test_a_checkpoint_is_loaded_by_the_method_that_is_overridden():
+    from transformers import Trainer
+
+    assert list(inspect.signature(Trainer._load_from_checkpoint).parameters)[1:] == ["resume_from_checkpoint", "model"]
+    assert "self._load_from_checkpoint(resume_from_checkpoint)" in inspect.getsource(Trainer.train) + inspect.getsource(
+        Trainer._inner_training_loop
+    )

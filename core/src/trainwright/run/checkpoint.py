@@ -24,6 +24,7 @@ from trainwright.run.folder import STAGING, RunFolder
 from trainwright.run.ranks import Ranks
 from trainwright.run.seal import publish, rotate, write_seal
 from trainwright.run.state import RunState, Stateful
+from trainwright.trainer import private
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -86,6 +87,11 @@ class SealedCheckpoints(_Trainer):  # type: ignore[misc]
             self.control.should_training_stop = True
         else:
             super()._run_epoch(*args, **kwargs)
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: Any = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model)
+        if not self.is_fsdp_enabled:  # there all parameters are in one checkpoint of shards
+            private.load_trained_adapter(self.model if model is None else model, Path(resume_from_checkpoint))
 
     def _get_grad_norm(self, *args: Any, **kwargs: Any) -> Any:
         self.last_grad_norm = super()._get_grad_norm(*args, **kwargs)

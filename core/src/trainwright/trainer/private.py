@@ -7,11 +7,14 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager
+from pathlib import Path
 from typing import Any
 
 import torch
+from peft.utils import SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME
 
 from trainwright.errors import RunError
+from trainwright.trainer.inputs import is_peft
 
 REFERENCE_ADAPTER = "ref"
 """The name under which TRL keeps, and its losses seek, an adapter with which the policy is the reference."""
@@ -111,13 +114,28 @@ def without_own_pairs(args: Any) -> Iterator[None]:
 
 def add_reference_adapter(trainer: Any, path: str) -> None:
     """Put a frozen adapter beside the one that is trained: with it, the policy is the reference."""
+    trained = trainer.model.active_adapters[0]
     trainer.model.load_adapter(path, adapter_name=REFERENCE_ADAPTER, is_trainable=False)
+    trainer.model.set_adapter(trained)  # PEFT 0.18 freezes it when another is loaded
 
 
 def drop_reference_adapter(trainer: Any) -> None:
     """Remove the adapter that `add_reference_adapter` or TRL has put there, if any."""
     if REFERENCE_ADAPTER in getattr(trainer.model, "peft_config", {}):
         trainer.model.delete_adapter(REFERENCE_ADAPTER)
+
+
+def load_trained_adapter(model: Any, checkpoint: Path) -> None:
+    """Load the adapter that is trained where a checkpoint holds another beside it.
+
+    It lies in the checkpoint itself, the others in folders of their own. transformers before 5.23 loads those folders
+    and then leaves it out, so that a resumed run would go on from the adapter's first weights.
+    """
+    lies_there = any((checkpoint / name).is_file() for name in (SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME))
+    if is_peft(model) and lies_there and len(model.peft_config) > 1:
+        trained = model.active_adapters[0]
+        model.load_adapter(checkpoint, trained, is_trainable=True)
+        model.set_adapter(trained)
 
 
 def is_sharded(trainer: Any) -> bool:
