@@ -136,9 +136,17 @@ def bench(session: nox.Session) -> None:
 
 
 def pinned(constraints: str) -> dict[str, str]:
-    """The environment that holds pip to `constraints/<name>.txt`, while it builds wheels too."""
+    """The environment that holds pip to `constraints/<name>.txt`, while it builds wheels too.
+
+    Modules are compiled when they are imported, which most of what is installed never is.
+    """
     path = str(ROOT / "constraints" / f"{constraints}.txt")
-    return {"PIP_CONSTRAINT": path, "PIP_BUILD_CONSTRAINT": path, "PIP_DISABLE_PIP_VERSION_CHECK": "1"}
+    return {
+        "PIP_CONSTRAINT": path,
+        "PIP_BUILD_CONSTRAINT": path,
+        "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+        "PIP_NO_COMPILE": "1",
+    }
 
 
 def editable(*paths: str) -> list[str]:
