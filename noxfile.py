@@ -96,6 +96,15 @@ def newest(session: nox.Session) -> None:
 
 
 @nox.session
+def zero3(session: nox.Session) -> None:
+    """Train with DeepSpeed ZeRO-3 on two CPU ranks; DeepSpeed compiles a part of itself, which takes a C++ compiler."""
+    install(session, *editable("core[testing]", *DISTRIBUTIONS[1:]))
+    session.install("setuptools", "wheel", "ninja", env=pinned("ci"))
+    session.install("--no-build-isolation", "deepspeed", env={**pinned("ci"), "DS_BUILD_OPS": "0"})
+    pytest(session, "tests/sharded")
+
+
+@nox.session
 def lint(session: nox.Session) -> None:
     """Check style and formatting; `nox -s lint -- --fix` mends what can be mended."""
     session.install("ruff", env=pinned("ci"))

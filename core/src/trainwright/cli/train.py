@@ -33,7 +33,9 @@ def resume(folder: Path, overrides: Sequence[str], *, allow_drift: bool, verbose
 
 def _finish(result: RunResult) -> int:
     from trainwright.run.files import main_process
+    from trainwright.run.ranks import take_leave
 
     if main_process():
         print(result.summary)
+    take_leave()
     return INTERRUPTED if result.interrupted else 0

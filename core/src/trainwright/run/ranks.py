@@ -78,3 +78,12 @@ class Ranks:
 
         tensor = torch.tensor([value])
         return tensor, dist.all_reduce(tensor, op=dist.ReduceOp.MAX, group=self._group, async_op=True)
+
+
+def take_leave() -> None:
+    """End the process group, if there is one, once every rank is done: one that merely exits may cut another off."""
+    import torch.distributed as dist
+
+    if dist.is_available() and dist.is_initialized():
+        dist.barrier()
+        dist.destroy_process_group()
