@@ -80,7 +80,7 @@ def _splits(trainer: Any) -> dict[str, Any]:
     """Dotted key → data set.
 
     Raises:
-        RunError: Rows that cannot be numbered, or whose sequences are other ones in each batch.
+        RunError: Rows that cannot be numbered.
     """
     from datasets import Dataset
 
@@ -90,9 +90,6 @@ def _splits(trainer: Any) -> dict[str, Any]:
     for key, dataset in splits.items():
         if not isinstance(dataset, Dataset):
             raise RunError("the rows of a stream cannot be precomputed", where=key, remedy=off)
-        if getattr(trainer.data_collator, "calculate_kl", False):
-            message = "rows with images are mismatched anew in each micro-batch, and cannot be precomputed"
-            raise RunError(message, where=key, remedy=off)
     return splits
 
 
@@ -150,7 +147,8 @@ class _Work:
         if set(part.reads) <= set(present):
             return part.reads
         self._trainer._set_signature_columns_if_needed()
-        return [name for name in present if name in self._trainer._signature_columns and name not in ("label", ROW)]
+        kept = set(self._trainer._signature_columns) - {"label", ROW, part.ignores}
+        return [name for name in present if name in kept]
 
     @contextmanager
     def _locked(self, entry: Entry, name: str) -> Iterator[None]:

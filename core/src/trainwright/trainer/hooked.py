@@ -51,6 +51,7 @@ class Binding:
         teacher: A teacher model for methods whose trainer takes none.
         placeholder: What TRL was given for a reference model is none, and is dropped.
         reference_adapter: An adapter with which the policy is the reference, as PEFT finds it.
+        mismatched: Whether a loss asks for mismatched rows (method `kto`).
         precomputation: How to precompute reference log-probabilities, where the arguments ask for them; None: with the
             trainer's `ref_model`, or with the policy.
     """
@@ -64,6 +65,7 @@ class Binding:
     teacher: Any = None
     placeholder: bool = False
     reference_adapter: str | None = None
+    mismatched: bool = True
     precomputation: Precomputation | None = None
 
 

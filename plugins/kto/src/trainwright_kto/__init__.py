@@ -36,6 +36,11 @@ class Settings(PluginSettings):
         "`apo_zero_unpaired` against zero, without the passes that the divergence takes.",
     )
 
+    @property
+    def asks_mismatched(self) -> bool:
+        """Only a reference point is estimated with mismatched rows."""
+        return self.loss_type == "kto"
+
 
 @hookimpl
 def compute_loss(ctx: LossContext) -> Loss:
