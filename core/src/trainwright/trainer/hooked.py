@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainwright.data.unpaired import is_paired
 from trainwright.errors import RunError
 from trainwright.hooks import LogStep
 from trainwright.loss.context import Loss, LossContext, Term
@@ -29,7 +30,7 @@ from trainwright.reference.collate import ROW
 from trainwright.reference.precompute import Precomputation
 from trainwright.trainer import private
 from trainwright.trainer.clock import Clock
-from trainwright.trainer.dropped import report_dropped
+from trainwright.trainer.dropped import LeftOut, report_dropped, tell_left_out
 from trainwright.trainer.inputs import base_model, is_peft, model_inputs
 from trainwright.trainer.methods import Method
 from trainwright.trainer.window import Handles, Window, WindowMeans
@@ -82,6 +83,7 @@ class HookedTrainer(WindowMeans):
         self._window: dict[str, Tensor | float] = {}
         self._micro_batches = Window()
         self._clock = Clock()
+        self._left_out: list[LeftOut] = []
         if not binding.native:
             # compute_loss divides by the whole window's count; the Trainer must not divide by its steps again.
             self.loss_is_scaled_for_ga = True
@@ -108,9 +110,17 @@ class HookedTrainer(WindowMeans):
                     install_head(base_model(self.accelerator.unwrap_model(model)))
 
     def _prepare_dataset(self: Any, dataset: Any, processing_class: Any, args: Any, *rest: Any, **named: Any) -> Any:
-        prepared = super()._prepare_dataset(dataset, processing_class, args, *rest, **named)  # type: ignore[misc]
-        if self.binding.method.batch == "pairs":
-            report_dropped(dataset, prepared, f"data.{rest[0]}", args.max_length)
+        prepare = partial(super()._prepare_dataset, dataset, processing_class, args, *rest, **named)  # type: ignore[misc]
+        if self.binding.method.batch not in ("pairs", "unpaired"):
+            return prepare()
+        left_out = LeftOut(f"data.{rest[0]}", args.max_length)
+        with private.counted_filters(left_out.around):
+            prepared = prepare()
+        if hasattr(prepared, "__len__"):
+            two = self.binding.method.batch == "unpaired" and is_paired(dataset)
+            report_dropped(dataset, prepared, left_out.key, args.max_length, sequences=1 + two)
+        else:
+            self._left_out.append(left_out)
         return prepared
 
     def _set_signature_columns_if_needed(self: Any) -> None:
@@ -296,6 +306,7 @@ class HookedTrainer(WindowMeans):
         """Add the reduced metrics, the throughput and what the `metrics` plugins say, then log."""
         split = "train" if self.model.training else "eval"
         final = "train_runtime" in logs
+        tell_left_out(self._left_out, self.accelerator, final=final)
         reduced = {} if final else self.sums[split].reduce()
         tokens, sequences = reduced.pop("_tokens", (0.0, 0.0))
         prefix = "" if split == "train" else "eval_"

@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 
@@ -93,6 +93,27 @@ def head_adapters_allowed(model: Any) -> Iterator[None]:
         yield
     finally:
         del model.get_output_embeddings
+
+
+@contextmanager
+def counted_filters(around: Callable[[Callable[[Any], bool]], Callable[[Any], bool]]) -> Iterator[None]:
+    """While TRL prepares a stream: what filters its rows is put into another function, because nothing else sees them.
+
+    Args:
+        around: Makes the function that filters of the one that TRL gives.
+    """
+    from datasets import IterableDataset
+
+    original = IterableDataset.filter
+
+    def counted(self: Any, function: Any = None, *args: Any, **keywords: Any) -> Any:
+        return original(self, around(function), *args, **keywords)
+
+    IterableDataset.filter = counted
+    try:
+        yield
+    finally:
+        IterableDataset.filter = original
 
 
 @contextmanager

@@ -14,7 +14,6 @@ from trainwright.data.images import COLUMNS
 from trainwright.data.load import quietly
 from trainwright.data.mismatched import WRITTEN, with_mismatched
 from trainwright.data.unpaired import is_paired, unpair, with_labels
-from trainwright.trainer.dropped import report_dropped
 from trainwright.trainer.image_rows import ImageRows
 from trainwright.trainer.private import without_own_pairs
 
@@ -43,10 +42,10 @@ class UnpairedRows:
             return with_mismatched(rows, _window(args, name), images=True) if self.binding.mismatched else rows
 
     def _prepare_dataset(self: Any, dataset: Any, processing_class: Any, args: Any, dataset_name: str) -> Any:
-        """Unpair, tokenise and mismatch a data set; rows that TRL leaves out are counted.
+        """Unpair, tokenise and mismatch a data set.
 
         Raises:
-            DataError: Labels that are neither true nor false, or no rows are left.
+            DataError: Labels that are neither true nor false.
         """
         key, native = f"data.{dataset_name}", self.binding.native
         if not is_paired(dataset):
@@ -56,7 +55,6 @@ class UnpairedRows:
         # Under the name `train` TRL would judge the balance of labels by its own weights, which a plugin does not read.
         name = dataset_name if native else key
         prepared = super()._prepare_dataset(dataset, processing_class, args, name)  # type: ignore[misc]
-        report_dropped(dataset, prepared, key, args.max_length, sequences=2 if is_paired(dataset) else 1)
         if native or not self.binding.mismatched:
             return prepared
         with args.main_process_first(desc="mismatching rows"):
