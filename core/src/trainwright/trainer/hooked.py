@@ -16,6 +16,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainwright.data.odd_rows import tell_odd_rows
 from trainwright.data.unpaired import is_paired
 from trainwright.errors import RunError
 from trainwright.hooks import LogStep
@@ -28,6 +29,7 @@ from trainwright.loss.supervision import KEY, PRECOMPUTED, Supervise, Supervisio
 from trainwright.loss.together import mismatched_handle
 from trainwright.reference.collate import ROW
 from trainwright.reference.precompute import Precomputation
+from trainwright.run.files import main_process
 from trainwright.trainer import private
 from trainwright.trainer.clock import Clock
 from trainwright.trainer.dropped import LeftOut, report_dropped, tell_left_out
@@ -119,6 +121,8 @@ class HookedTrainer(WindowMeans):
         if hasattr(prepared, "__len__"):
             two = self.binding.method.batch == "unpaired" and is_paired(dataset)
             report_dropped(dataset, prepared, left_out.key, args.max_length, sequences=1 + two)
+            if main_process():
+                tell_odd_rows(dataset, prepared, left_out.key, args.max_length)
         else:
             self._left_out.append(left_out)
         return prepared
