@@ -208,9 +208,9 @@ def test_what_is_saved(
     training = {"save_strategy": "steps", "save_steps": 1, "save_total_limit": 1}
     ran(method, **sections, training=training)
     model = tmp_path / "run" / "model"
-    assert files | {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"} <= set(
+    assert files | {"tokenizer.json", "tokenizer_config.json", "chat_template.jinja"} <= {
         path.name for path in model.iterdir()
-    )
+    }
     assert not list(model.glob("**/*ref*"))
     (kept,) = (tmp_path / "run" / "checkpoints").glob("checkpoint-*")
     assert kept.name == "checkpoint-2"

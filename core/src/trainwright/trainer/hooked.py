@@ -33,6 +33,7 @@ from trainwright.run.files import main_process
 from trainwright.trainer import private
 from trainwright.trainer.clock import Clock
 from trainwright.trainer.dropped import LeftOut, report_dropped, tell_left_out
+from trainwright.trainer.flat import Flat
 from trainwright.trainer.inputs import base_model, is_peft, model_inputs
 from trainwright.trainer.methods import Method
 from trainwright.trainer.window import Handles, Window, WindowMeans
@@ -79,6 +80,8 @@ class HookedTrainer(WindowMeans):
         binding: What the run binds.
     """
 
+    data_collator: Any
+
     def __init__(self, *args: Any, binding: Binding, **kwargs: Any) -> None:
         self.binding = binding
         self.sums = {"train": Sums(), "eval": Sums()}
@@ -89,7 +92,11 @@ class HookedTrainer(WindowMeans):
         if not binding.native:
             # compute_loss divides by the whole window's count; the Trainer must not divide by its steps again.
             self.loss_is_scaled_for_ga = True
-        super().__init__(*args, **kwargs)
+        flat = binding.method.batch == "pairs" and not binding.native
+        with private.switched_off(kwargs["args"], *(["padding_free"] if flat else [])):
+            super().__init__(*args, **kwargs)
+        if flat and kwargs["args"].padding_free:
+            self.data_collator = Flat(self.data_collator)
         self._adopt(binding)
 
     def _adopt(self: Any, binding: Binding) -> None:

@@ -178,13 +178,14 @@ def precomputes(args: Any, *, native: bool) -> bool:
 
 
 @contextmanager
-def without_own_precomputation(args: Any) -> Iterator[None]:
-    """While TRL's trainer is made: it precomputes nothing, and hashes no weights for it."""
-    args.precompute_ref_log_probs = False
+def switched_off(args: Any, *names: str) -> Iterator[None]:
+    """While TRL's trainer is made: options whose work Trainwright does, or that TRL takes no notice of and warns of."""
+    before = {name: getattr(args, name) for name in names}
+    vars(args).update(dict.fromkeys(names, False))
     try:
         yield
     finally:
-        args.precompute_ref_log_probs = True
+        vars(args).update(before)
 
 
 def expect_precomputed(trainer: Any) -> None:
