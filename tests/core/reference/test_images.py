@@ -51,6 +51,20 @@ def test_pairs_with_images_are_precomputed(family: str, tmp_path: Path) -> None:
     assert trainer.ref_model is None
 
 
+def test_another_size_of_images_is_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trainwright.testing as kit
+
+    case = Case(asks, method="dpo", family="gemma3-vlm", data=rows()[:2], per_device=2)
+    case = replace(case, training={"max_length": None, "precompute_ref_log_probs": True})
+    _trainer(case, tmp_path)
+    processor = kit.tiny_processor("gemma3-vlm")
+    processor.image_processor.image_mean = [0.1, 0.1, 0.1]
+    monkeypatch.setattr(kit, "tiny_processing_class", lambda family: processor)
+    for entries in (2, 2):
+        _trainer(case, tmp_path)
+        assert len(list((tmp_path / "reference").glob("*/seal.json"))) == entries
+
+
 @pytest.mark.parametrize("loss_type", ["kto", "apo_zero_unpaired"])
 def test_thumbs_with_images_are_precomputed(loss_type: str, tmp_path: Path) -> None:
     pytest.importorskip("trainwright_kto")

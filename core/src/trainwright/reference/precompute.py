@@ -22,7 +22,7 @@ from trainwright.reference.batches import plan_batches, share, token_budget
 from trainwright.reference.collate import ROW, Tables, WithReference
 from trainwright.reference.compute import compute
 from trainwright.reference.entry import Entry
-from trainwright.reference.identity import parameters_identity
+from trainwright.reference.identity import parameters_identity, processing_identity
 from trainwright.reference.parts import OWN, Part, parts_of
 from trainwright.reference.plan import How
 from trainwright.reference.progress import Progress, say
@@ -130,6 +130,8 @@ class _Work:
     def _table(self, key: str, dataset: Any, part: Part) -> Table:
         rows = scan(dataset, self._read(dataset, part))
         depends_on = {**self._depends_on, "part": part.name, "data": rows.sha256}
+        if rows.lengths is None:
+            depends_on["processor"] = processing_identity(self._trainer.processing_class)
         entry = Entry(depends_on, part.columns, len(dataset), self._cache)
         name = f"reference log-probs of {key}" + (f" ({part.name})" if part.name != OWN else "")
         with self._locked(entry, name):
