@@ -6,10 +6,11 @@ import pytest
 import torch
 
 from trainwright.errors import RunError
-from trainwright.loss.supervision import KEY, Supervision
+from trainwright.loss.supervision import KEY, Supervision, supervise
 from trainwright.testing import tiny_dataset
 from trainwright.testing.bench import Case, _trainer, one_step
 from trainwright.testing.loss_contract import FLOAT32_ROUNDING, assert_equal
+from trainwright.trainer.flat import Flat
 
 FLAT = {"padding_free": True, "max_length": None}
 
@@ -60,10 +61,19 @@ def test_precomputed_references_serve(tmp_path):
     assert stored.loss == pytest.approx(live.loss, rel=1e-5)
 
 
-def test_an_answer_without_a_prompt_is_not_predicted_by_the_one_before(tmp_path):
-    rows = [{"prompt": "", "chosen": f"yes {number}", "rejected": f"no {number}"} for number in range(3)]
-    case = replace(CASE, data=rows, rows=3)
-    assert_equal(one_step(case), one_step(replace(PADDED, data=rows, rows=3)), FLOAT32_ROUNDING)
+def test_an_answer_without_a_prompt_is_not_predicted_by_the_one_before():
+    def collate(examples):
+        return {
+            "input_ids": torch.tensor([[5, 6, 7], [8, 9, 0]]),
+            "attention_mask": torch.tensor([[1, 1, 1], [1, 1, 0]]),
+            "completion_mask": torch.tensor([[0, 1, 1], [1, 1, 0]]),
+        }
+
+    batch = Flat(collate)([])
+    assert batch["input_ids"].tolist() == [[5, 6, 7, 8, 9]]
+    assert batch["position_ids"].tolist() == [[0, 1, 2, 0, 1]]
+    assert batch["completion_mask"].tolist() == [[0, 1, 1, 0, 1]]
+    assert supervise(batch, "pairs").targets.tolist() == supervise(collate([]), "pairs").targets.tolist() == [6, 7, 9]
 
 
 def test_rows_with_images_are_refused(tmp_path):

@@ -39,9 +39,8 @@ class Flat:
                 remedy="Set `training.padding_free: false`.",
             )
         position = kept.cumsum(1) - 1
-        batch["completion_mask"] = batch["completion_mask"] * (
-            position > 0
-        )  # nothing before predicts a row's first token
+        later = position > 0  # nothing predicts a row's first token, least of all the row before
+        batch["completion_mask"] = batch["completion_mask"] * later
         return {name: value[kept][None] for name, value in (batch | {"position_ids": position}).items()}
 
     def __getattr__(self, name: str) -> Any:
