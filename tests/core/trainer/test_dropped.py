@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import replace
+from types import SimpleNamespace
 
 import pytest
 from datasets import Dataset
@@ -9,6 +10,7 @@ from datasets import Dataset
 from trainwright.errors import DataError
 from trainwright.testing import tiny_dataset
 from trainwright.testing.bench import DATA_KIND, Case, _trainer
+from trainwright.trainer.dropped import LeftOut
 from trainwright.trainer.methods import METHODS
 
 TRAINING = {"max_length": 120, "max_steps": 3, "logging_steps": 1, "dataloader_num_workers": 0}
@@ -70,3 +72,17 @@ def test_pairs_of_which_nothing_is_left_are_an_error(tmp_path):
         _trainer(case, tmp_path)
     with pytest.raises(DataError, match="no row of 16 is left"):
         _trainer(replace(case, method="kto", data=tiny_dataset("pairs", 8)), tmp_path)
+
+
+def test_an_evaluation_stream_of_which_nothing_is_left_does_not_end_a_run(caplog):
+    """The model is trained by then."""
+    alone = SimpleNamespace(device="cpu", reduce=lambda counts, reduction: counts)
+    for key in ("data.eval", "data.train"):
+        left_out = LeftOut(key, 8)
+        assert not left_out.around(lambda row: row > 1)(1)
+        if key == "data.train":
+            with pytest.raises(DataError, match="no row of 1 is left"):
+                left_out.tell(alone, final=True)
+        else:
+            left_out.tell(alone, final=True)
+            assert "data.eval: 1 of 1 rows read are left out" in caplog.text

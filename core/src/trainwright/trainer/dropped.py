@@ -17,6 +17,7 @@ from trainwright.errors import DataError
 from trainwright.run.files import main_process
 
 _log = logging.getLogger(__name__)
+TRAIN = "data.train"
 
 
 def _why(max_length: int | None) -> str:
@@ -75,10 +76,10 @@ class LeftOut:
         """Say how many rows were left out so far, on all ranks together; every rank has to ask.
 
         Raises:
-            DataError: The stream has ended, and none was kept.
+            DataError: The stream that was to be trained on has ended, and none was kept.
         """
         left_out, kept = accelerator.reduce(self._counts.to(accelerator.device), reduction="sum").tolist()
-        if final and left_out and not kept:
+        if final and left_out and not kept and self.key == TRAIN:
             raise _none_left(left_out, self.key, self._max_length)
         if left_out >= 10 * self._told + 1 or (final and left_out > self._told):
             self._told = left_out
