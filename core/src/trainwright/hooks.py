@@ -25,6 +25,9 @@ Beside its hooks, a plugin's object may define:
 * `methods`: the training methods that its loss serves, e.g. `frozenset({"dpo"})`; absent means all;
 * `reference_free`: `True` where its loss never asks for `ctx.reference`, so that no reference model is loaded.
 
+What depends on its settings `Settings` says: a loss for `kto` that, with these, never asks for mismatched rows, defines
+the property `asks_mismatched` as `False`, so that none are made.
+
 Keep that module light (import torch inside the functions, or in a module of its own): `trainwright validate` imports
 it. An implementation may take fewer parameters than the specification, never others. Hooks grow by new parameters only.
 """
@@ -61,6 +64,11 @@ class PluginSettings(BaseModel):
     """Base of a plugin's settings model: unknown keys are errors, values are frozen once checked."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+    @property
+    def asks_mismatched(self) -> bool:
+        """Whether a loss of the method `kto` asks for `mismatched` rows; they are made, and precomputed, only then."""
+        return True
 
 
 # ── compute_loss ─────────────────────────────────────────────────────────────────────────────────────────────────────

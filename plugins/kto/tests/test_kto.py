@@ -139,7 +139,16 @@ def test_precomputed_references_serve_both_kinds_of_rows():
 
 @pytest.mark.parametrize(
     "settings",
-    [{"beta": 0}, {"beta": -1.0}, {"desirable_weight": 0}, {"undesirable_weight": -2}, {"loss_type": "bco"}, {"x": 1}],
+    [
+        {"beta": 0},
+        {"beta": -1.0},
+        {"beta": float("inf")},
+        {"desirable_weight": float("nan")},
+        {"desirable_weight": 0},
+        {"undesirable_weight": -2},
+        {"loss_type": "bco"},
+        {"x": 1},
+    ],
     ids=str,
 )
 def test_settings_that_make_no_sense(settings):

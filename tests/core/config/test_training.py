@@ -108,6 +108,14 @@ def test_what_only_the_loss_of_trl_reads_is_refused_beside_another_loss(method: 
     assert "settings of `acme` stand under `loss:`" in only
 
 
+def test_padding_free_pairs_are_for_plugins_losses() -> None:
+    assert said({"padding_free": True}, "dpo", "acme") == []
+    assert said({"padding_free": True}, "sft", "trl") == []
+    assert said({"padding_free": False}, "dpo", "trl") == []
+    (only,) = said({"padding_free": True}, "dpo", "trl")
+    assert only.startswith("training.padding_free: `padding_free` does nothing with `loss: trl`")
+
+
 def test_deprecated_fields_are_taken_with_what_trl_says() -> None:
     values = {"pad_token": "<pad>", "seed": 1}
     assert said(values) == []

@@ -15,6 +15,7 @@ from trainwright.trainer.methods import METHODS
 
 USER = {"role": "user", "content": "1+1?"}
 BOT = {"role": "assistant", "content": "2"}
+OTHER = {"role": "assistant", "content": "3"}
 CALL = {"role": "assistant", "content": None, "tool_calls": [{"function": {"name": "f", "arguments": {}}}]}
 TURNS = [USER, BOT]
 Said = Callable[..., list[str]]
@@ -56,12 +57,12 @@ GOOD: list[tuple[str, Any]] = [
     ("sft", {"text": "a", "id": 3}),
     ("sft", {"input_ids": [1, 2, 3]}),
     ("dpo", {"prompt": "a", "chosen": "b", "rejected": "c"}),
-    ("dpo", {"prompt": [USER], "chosen": [BOT], "rejected": [BOT]}),
-    ("dpo", {"chosen": TURNS, "rejected": TURNS}),
+    ("dpo", {"prompt": [USER], "chosen": [BOT], "rejected": [OTHER]}),
+    ("dpo", {"chosen": TURNS, "rejected": [USER, OTHER]}),
     ("kto", {"prompt": "a", "completion": "b", "label": False}),
     ("kto", {"prompt": [USER], "completion": [CALL], "label": True}),
     ("kto", {"prompt": "a", "chosen": "b", "rejected": "c"}),
-    ("kto", {"chosen": TURNS, "rejected": [USER, {"role": "assistant", "content": "3"}]}),
+    ("kto", {"chosen": TURNS, "rejected": [USER, OTHER]}),
     ("reward", {"chosen": "a", "rejected": "b"}),
     ("grpo", {"prompt": [USER], "answer": 2}),
     ("rloo", {"prompt": "a"}),
@@ -141,6 +142,18 @@ BAD: list[tuple[str, Any, str]] = [
         {"prompt": [USER], "completion": [{"role": "assistant", "content": ""}], "label": True},
         "rows.jsonl:2: completion: the answer is empty: all there is to learn is to say nothing\n  → Remove the row.",
     ),
+    ("dpo", {"prompt": "a", "chosen": "", "rejected": "b"}, "rows.jsonl:2: chosen: the answer is empty"),
+    ("reward", {"chosen": "b", "rejected": " "}, "rows.jsonl:2: rejected: the answer is empty"),
+    *(
+        (
+            method,
+            {"chosen": "b", "rejected": "b"}
+            if method == "reward"
+            else {"prompt": [USER], "chosen": [BOT], "rejected": [BOT]},
+            "rows.jsonl:2: rejected: the two answers are equal: neither can be preferred\n  → Remove the row.",
+        )
+        for method in ("dpo", "kto", "reward")
+    ),
     ("grpo", {"prompt": []}, "rows.jsonl:2: prompt: the conversation is empty"),
 ]
 
@@ -185,7 +198,7 @@ def test_mixed_formats_are_refused(said: Said, second: dict[str, Any], expected:
 
 
 def test_plain_and_conversational_rows_of_the_same_columns_are_mixed(said: Said) -> None:
-    rows = [{"prompt": "a", "chosen": "b", "rejected": "c"}, {"prompt": [USER], "chosen": [BOT], "rejected": [BOT]}]
+    rows = [{"prompt": "a", "chosen": "b", "rejected": "c"}, {"prompt": [USER], "chosen": [BOT], "rejected": [OTHER]}]
     (only,) = said(rows, "dpo")
     assert "mixed formats: this row holds `prompt` and `chosen` and `rejected` as conversations" in only
 

@@ -2,6 +2,7 @@
 
 import copy
 import socket
+from contextlib import nullcontext
 
 import torch
 import torch.multiprocessing as mp
@@ -63,6 +64,8 @@ def worker(rank, port):
             check(rank, *case)
         except AssertionError as error:
             raise AssertionError(f"{name}: {error}") from error
+    for adapter in (False, True):
+        check_pairs(rank, adapter)
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
@@ -84,10 +87,41 @@ def check(rank, family, adapter, head_apart, mixed):
         assert all(parameter.grad is not None for parameter in model.parameters() if parameter.requires_grad)
         torch.testing.assert_close(loss, expected[rank], rtol=0.05, atol=0.05)
     else:
-        for (name, mine), other in zip(model.named_parameters(), alone.parameters(), strict=True):
-            if other.grad is not None:
-                got = mine.grad.full_tensor() * WORLD  # FSDP averages
-                torch.testing.assert_close(got, other.grad, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
+        assert_gradients(model, alone)
+
+
+def pairs_loss(policy, reference, rank, vocabulary):
+    """Two pairs a rank, each answer beside its reference; the policy with its adapter off where there is no other."""
+    inputs, labels = batch_of(rank, vocabulary)
+    supervision = supervise_labels(labels, inputs, pairs=True)
+    with torch.no_grad(), nullcontext() if reference else policy.disable_adapter():
+        fixed = ModelHandle(reference or policy, inputs, supervision).sequence_logps(average=True)
+    margin = (ModelHandle(policy, inputs, supervision).sequence_logps(average=True) - fixed).chosen_minus_rejected()
+    return torch.nn.functional.softplus(-margin).sum()
+
+
+def check_pairs(rank, adapter):
+    """A preference loss, its reference sharded too."""
+    policy, reference = build("llama", adapter), None if adapter else build("llama", False)
+    if reference:
+        with torch.no_grad():
+            reference.lm_head.weight.mul_(0.5)
+    alone, beside = copy.deepcopy(policy), copy.deepcopy(reference)
+    expected = [pairs_loss(alone, beside, each, alone.config.vocab_size) for each in range(WORLD)]
+    sum(expected).backward()
+    for model in (policy, reference) if reference else (policy,):
+        shard(model, False, False)
+    loss = pairs_loss(policy, reference, rank, alone.config.vocab_size)
+    torch.testing.assert_close(loss, expected[rank], rtol=1e-5, atol=1e-5)
+    loss.backward()
+    assert_gradients(policy, alone)
+
+
+def assert_gradients(sharded, alone):
+    for (name, mine), other in zip(sharded.named_parameters(), alone.parameters(), strict=True):
+        if other.grad is not None:
+            got = mine.grad.full_tensor() * WORLD  # FSDP averages
+            torch.testing.assert_close(got, other.grad, rtol=1e-4, atol=1e-5, msg=lambda m, n=name: f"{n}: {m}")
 
 
 CASES = {  # family, LoRA on the head, head a group of its own, rounded outputs

@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 
-from trainwright.errors import RunError
 from trainwright.testing import tiny_dataset
 from trainwright.testing.bench import Case, _trainer, one_step
 
@@ -52,12 +51,33 @@ def test_pairs_with_images_are_precomputed(family: str, tmp_path: Path) -> None:
     assert trainer.ref_model is None
 
 
-def test_partners_that_change_with_the_batch_are_not_precomputed(tmp_path: Path) -> None:
+def test_another_size_of_images_is_computed_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import trainwright.testing as kit
+
+    case = Case(asks, method="dpo", family="gemma3-vlm", data=rows()[:2], per_device=2)
+    case = replace(case, training={"max_length": None, "precompute_ref_log_probs": True})
+    _trainer(case, tmp_path)
+    processor = kit.tiny_processor("gemma3-vlm")
+    processor.image_processor.image_mean = [0.1, 0.1, 0.1]
+    monkeypatch.setattr(kit, "tiny_processing_class", lambda family: processor)
+    for entries in (2, 2):
+        _trainer(case, tmp_path)
+        assert len(list((tmp_path / "reference").glob("*/seal.json"))) == entries
+
+
+@pytest.mark.parametrize("loss_type", ["kto", "apo_zero_unpaired"])
+def test_thumbs_with_images_are_precomputed(loss_type: str, tmp_path: Path) -> None:
+    pytest.importorskip("trainwright_kto")
     unpaired = [
         {"images": row["images"], "prompt": row["prompt"], "completion": row["chosen"], "label": number % 2 == 0}
         for number, row in enumerate(rows())
     ]
-    training = {"max_length": None, "precompute_ref_log_probs": True}
-    case = Case(lambda ctx: None, method="kto", family="gemma3-vlm", data=unpaired, per_device=2, training=training)
-    with pytest.raises(RunError, match="mismatched anew in each micro-batch"):
-        _trainer(case, tmp_path)
+    case = Case(
+        "kto", method="kto", family="gemma3-vlm", data=unpaired, per_device=3, accumulate=2,
+        settings={"loss_type": loss_type},
+    )  # fmt: skip
+    off, on = ({"max_length": None, "precompute_ref_log_probs": flag} for flag in (False, True))
+    live, stored = (one_step(replace(case, training=training)) for training in (off, on))
+    assert stored.loss == pytest.approx(live.loss, rel=1e-4)
+    _trainer(replace(case, training=on), tmp_path)
+    assert len(list((tmp_path / "reference").glob("*/seal.json"))) == (2 if loss_type == "kto" else 1)

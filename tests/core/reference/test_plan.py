@@ -35,6 +35,7 @@ PLANS: list[tuple[dict[str, Any], str, str]] = [
     ({"lora": {"r": 2, "quantize": "4bit"}}, "adapter off", "the model as it starts: the policy with its adapter off"),
     ({"lora": {"r": 2, "bias": "lora_only"}}, "model", "the model as it starts: a model of its own"),
     ({"lora": {"r": 2, "init_kwargs": {"init_lora_weights": "pissa_niter_4"}}}, "model", "the model as it starts"),
+    ({"lora": {"r": 2, "init_kwargs": {"init_lora_weights": "lora_ga"}}}, "model", "the model as it starts"),
     ({"lora": {"r": 2, "init_kwargs": {"init_lora_weights": "gaussian"}}}, "adapter off", "the model as it starts"),
 ]
 

@@ -188,19 +188,63 @@ def image_rows(rows):
     ]
 
 
+def image_case(family, rows=6, **changes):
+    pytest.importorskip("PIL")
+    training = {"max_length": None, **changes.pop("training", {})}
+    given = {"data": image_rows(rows), "rows": rows, "training": training, **changes}
+    return replace(CASE, family=family, **given)
+
+
 @pytest.mark.parametrize("family", VISION)
-def test_rows_with_images(family):
-    pytest.importorskip("PIL")
-    case = replace(CASE, family=family, data=image_rows(5), rows=5, training={"max_length": None, "max_steps": 2})
-    outcome = one_step(replace(case, per_device=2, accumulate=2))  # the last micro-batch holds one row
-    assert len(outcome.history) == 2
-    assert all(0 < entry["loss"] < 1 for entry in outcome.history)
+def test_rows_with_images_are_cut_into_micro_batches_at_will(family):
+    whole = one_step(image_case(family, per_device=6, accumulate=1))
+    ragged = one_step(image_case(family, per_device=4, accumulate=2))
+    assert 0 < whole.loss < 1
+    assert ragged.loss == pytest.approx(whole.loss, rel=1e-5)
+    for name, gradient in whole.gradients.items():
+        torch.testing.assert_close(ragged.gradients[name], gradient, rtol=1e-3, atol=1e-5)
 
 
-def test_a_row_with_images_that_is_alone_has_no_mismatched_tokens(tmp_path):
-    pytest.importorskip("PIL")
-    case = replace(CASE, family="gemma3-vlm", data=image_rows(3), rows=3, training={"max_length": None})
-    trainer = _trainer(case, tmp_path)
-    rows = [trainer.train_dataset[number] for number in range(3)]
-    assert trainer.data_collator(rows[:1])[KEY]["mismatched"]["lengths"].tolist() == [0]
-    assert (trainer.data_collator(rows[1:])[KEY]["mismatched"]["lengths"] > 0).all()
+@pytest.mark.parametrize("family", VISION)
+@pytest.mark.parametrize("max_length", [None, 30])
+def test_mismatched_rows_with_images_are_those_that_trl_makes(family, max_length, tmp_path):
+    """TRL exchanges the answers of a micro-batch; so does the window, where it is one micro-batch."""
+    case = image_case(family, rows=4, per_device=4, accumulate=1, training={"max_length": max_length})
+    batches = []
+    for each in (case, replace(case, loss="trl")):
+        trainer = _trainer(each, tmp_path)
+        batches.append(trainer.data_collator([trainer.train_dataset[number] for number in range(4)]))
+    mine, theirs = batches
+    assert {name for name in mine if name.startswith("KL_")} == {name for name in theirs if name.startswith("KL_")}
+    for name in ("input_ids", "completion_mask", "attention_mask", "token_type_ids", "mm_token_type_ids"):
+        if name in mine:
+            width = mine[f"KL_{name}"].shape[1]
+            assert mine[f"KL_{name}"].equal(theirs[f"KL_{name}"][:, :width]), name
+            assert not theirs["KL_attention_mask"][:, width:].any()
+
+
+def test_pairs_with_images_become_two_rows_each_which_trl_refuses(tmp_path):
+    rows = image_rows(3)
+    pairs = [{"images": row["images"], "prompt": row["prompt"]} for row in rows]
+    for number, row in enumerate(pairs):
+        row["chosen"] = [{"role": "assistant", "content": f"It is number {number}."}]
+        row["rejected"] = [{"role": "assistant", "content": f"No idea, number {number}."}]
+    case = image_case("gemma3-vlm", data=pairs, rows=3)
+    made = prepared(case, tmp_path)
+    assert made["label"][:] == [True, False] * 3
+    assert [len(row["images"]) for row in made] == [len(row["images"]) for row in pairs for _ in range(2)]
+    others = [made["completion"][:].index(answer) for answer in made["KL_completion"][:]]
+    assert others == [4, 5, 0, 1, 2, 3], "an answer to the same prompt and images is not mismatched"
+    assert 0 < one_step(case).loss < 1
+    with pytest.raises(RunError, match="Paired format"):
+        prepared(replace(case, loss="trl"), tmp_path)
+
+
+@pytest.mark.parametrize("images", [False, True])
+def test_a_loss_that_asks_for_no_mismatched_rows_has_none(images, tmp_path):
+    pytest.importorskip("trainwright_kto")
+    case = image_case("gemma3-vlm") if images else CASE
+    for loss_type, there in (("apo_zero_unpaired", False), ("kto", True)):
+        trainer = _trainer(replace(case, loss="kto", settings={"loss_type": loss_type}), tmp_path)
+        assert any(name.startswith("KL_") for name in trainer.train_dataset.column_names) == there
+        assert ("mismatched" in trainer.data_collator([trainer.train_dataset[0]])[KEY]) == there

@@ -48,6 +48,12 @@ NATIVE_LOSS_FIELDS = {
 }
 """Fields, besides `loss_type`, that only the loss of TRL's own trainer reads; with a plugin's loss nothing would."""
 
+_PADDING_FREE = Finding(
+    "training.padding_free",
+    "`padding_free` does nothing with `loss: trl`: TRL's DPO has switched it off, and pads",
+    "Remove it, or take a plugin's loss, with which Trainwright does it.",
+)
+
 _MINIMUM = {
     "per_device_train_batch_size": 1,
     "per_device_eval_batch_size": 1,
@@ -149,9 +155,9 @@ def _with_known_names(finding: Finding, known: Mapping[str, TrlField]) -> Findin
 
 
 def _pointless(method: str, values: Mapping[str, Any], loss: str) -> list[Finding]:
-    """Fields that only TRL's own loss reads, where the loss is a plugin's."""
+    """Fields that only TRL's own loss reads, where the loss is a plugin's; and one that it does not read."""
     if loss == "trl":
-        return []
+        return [_PADDING_FREE] if method == "dpo" and values.get("padding_free") else []
     native = ("loss_type", *NATIVE_LOSS_FIELDS.get(method, ()))
     return [
         Finding(

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from trainwright.errors import DataError, Problem
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, IterableDataset
 
 COLUMNS = ("image", "images")
 _MOST_PROBLEMS = 20
@@ -37,6 +37,23 @@ def open_images(data: Dataset, folder: Path, where: str) -> Dataset:
         data = data.map(_absolute, fn_kwargs={"column": column, "folder": str(folder)})
         _refuse_missing(data, column, where)
         data = data.cast_column(column, datasets.List(datasets.Image()) if many else datasets.Image())
+    return data
+
+
+def decoding(data: Dataset | IterableDataset, decode: bool) -> Dataset | IterableDataset:
+    """The data with images that are decoded when a row is read, or are left as they are stored; streams are left alone.
+
+    Args:
+        data: Rows with or without images.
+        decode: Whether they are decoded.
+    """
+    import datasets
+
+    for column in COLUMNS if isinstance(data, datasets.Dataset) else ():
+        feature = data.features.get(column)
+        if isinstance(getattr(feature, "feature", feature), datasets.Image):
+            image = datasets.Image(decode=decode)
+            data = data.cast_column(column, image if isinstance(feature, datasets.Image) else datasets.List(image))
     return data
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from trainwright.data.images import decoding
 from trainwright.errors import DataError
 
 if TYPE_CHECKING:
@@ -50,10 +51,11 @@ def unpair(dataset: Dataset | IterableDataset) -> Dataset | IterableDataset:
     from trl import extract_prompt
 
     columns = dataset.column_names or list(next(iter(dataset)))
+    dataset = decoding(dataset, False)  # a row's images are copied as they are stored
     if "prompt" not in columns:
         dataset = dataset.map(extract_prompt)
         columns = [*columns, "prompt"]
-    return dataset.map(_two_rows, batched=True, remove_columns=columns)
+    return decoding(dataset.map(_two_rows, batched=True, remove_columns=columns), True)
 
 
 def _two_rows(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:

@@ -13,6 +13,7 @@ _CONVERSATIONS_ONLY = ("messages", "conversations")
 _EITHER = ("prompt", "completion", "chosen", "rejected")
 _ANSWERED = ("messages", "conversations", "completion", "chosen", "rejected")
 _ANSWERS = ("completion", "chosen", "rejected")
+_PREFERENCES = ("pairs", "unpaired", "scores")
 _CSV_BOOLEANS = ("true", "True", "false", "False")
 
 
@@ -27,8 +28,10 @@ def value_faults(columns: tuple[str, ...], row: Mapping[str, Any], method: Metho
     """
     for name in columns:
         yield from _column_faults(name, row[name], method, is_csv=is_csv)
-        if method.batch == "unpaired" and name in _ANSWERS and is_empty_answer(row[name]):
+        if method.batch in _PREFERENCES and name in _ANSWERS and is_empty_answer(row[name]):
             yield Fault(name, "the answer is empty: all there is to learn is to say nothing", "Remove the row.")
+    if {"chosen", "rejected"} <= set(columns) and row["chosen"] == row["rejected"]:
+        yield Fault("rejected", "the two answers are equal: neither can be preferred", "Remove the row.")
     pair = [name for name in columns if name in _EITHER and isinstance(row[name], str | list)]
     plain = [name for name in pair if not is_conversation(row[name])]
     spoken = [name for name in pair if is_conversation(row[name])]

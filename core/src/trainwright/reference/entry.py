@@ -85,7 +85,8 @@ class Entry:
             return False
         except FlawError as flaw:
             _log.warning("%s is not used, and computed again: %s", self.folder, flaw)
-            shutil.rmtree(self.folder)
+            with _cache_errors(self.folder.parent):
+                shutil.rmtree(self.folder)
             return False
         return True
 
@@ -107,7 +108,8 @@ class Entry:
                 missing[read_shard(file, self.key, self.rows, len(self.columns)).rows] = False
             except FlawError as flaw:
                 _log.warning("%s is not used, and its rows are computed again: %s", file, flaw)
-                file.unlink()
+                with _cache_errors(self.folder.parent):
+                    file.unlink()
         return np.flatnonzero(missing)
 
     def add(self, shard: Shard) -> None:
@@ -123,8 +125,8 @@ class Entry:
         """Make the table of the shards, and remove them. Needs the lock."""
         with _cache_errors(self.folder.parent):
             write_table(self.folder, self.key, self.columns, self.rows, self._shards)
-        for file in shard_files(self.folder):
-            file.unlink()
+            for file in shard_files(self.folder):
+                file.unlink()
 
     def _shards(self) -> Iterator[Shard]:
         for file in shard_files(self.folder):

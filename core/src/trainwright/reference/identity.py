@@ -7,6 +7,7 @@ its size, its time of change and a hash of its beginning, its end and places bet
 from __future__ import annotations
 
 import hashlib
+import json
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -14,6 +15,7 @@ from typing import Any
 from trainwright.config.models import LoraSection, ModelSection, RunConfig
 from trainwright.model.find import find_adapter
 from trainwright.model.source import Source
+from trainwright.template.render import text_tokenizer
 
 _SUFFIXES = (".safetensors", ".bin", ".py")
 _NAMES = ("config.json", "adapter_config.json", "model.safetensors.index.json", "pytorch_model.bin.index.json")
@@ -54,6 +56,17 @@ def parameters_identity(model: Any) -> dict[str, Any]:
         digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}".encode())
         digest.update(tensor.detach().cpu().contiguous().flatten().view(torch.uint8).numpy().tobytes())
     return {"parameters": digest.hexdigest(), "transformers": metadata.version("transformers")}
+
+
+def processing_identity(processing_class: Any) -> str:
+    """What rows with images become, which are tokenised as they are collated: SHA-256 of the processor's settings."""
+    tokenizer = text_tokenizer(processing_class)
+    settings = [processing_class.to_json_string() if tokenizer is not processing_class else ""]
+    backend = getattr(tokenizer, "backend_tokenizer", None)
+    known = tokenizer.get_vocab() if backend is None else json.loads(backend.to_str())
+    passing = ("padding", "truncation")  # as the last call has left them
+    settings.append(json.dumps({name: known[name] for name in known if name not in passing}, sort_keys=True))
+    return hashlib.sha256("\n".join(settings).encode()).hexdigest()
 
 
 def _content(path: str, file: str, revision: str | None) -> Any:

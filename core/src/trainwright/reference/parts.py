@@ -11,6 +11,7 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from trainwright.data.mismatched import COLUMN, WRITTEN
 from trainwright.loss.supervision import Supervision
 from trainwright.loss.together import mismatched_inputs
 from trainwright.trainer.inputs import model_inputs
@@ -25,12 +26,14 @@ class Part:
         columns: Its sequences, in the order in which they stand in a batch: those of all rows for the first column,
             then those of the next.
         reads: The columns of tokenised rows that it is made of.
+        ignores: Of rows with images, which are tokenised late, the column that it is not made of.
         trl: What TRL's own losses read each column's sums from.
     """
 
     name: str
     columns: tuple[str, ...]
     reads: tuple[str, ...]
+    ignores: str
     trl: tuple[str, ...]
 
 
@@ -39,10 +42,11 @@ _PAIRS = Part(
     OWN,
     ("chosen", "rejected"),
     ("prompt_ids", "chosen_ids", "rejected_ids"),
+    "",
     ("ref_chosen_logps", "ref_rejected_logps"),
 )
-_UNPAIRED = Part(OWN, ("completion",), ("prompt_ids", "completion_ids"), ("ref_logps",))
-_MISMATCHED = Part(MISMATCHED, ("mismatched",), ("prompt_ids", "KL_completion_ids"), ("ref_KL_logps",))
+_UNPAIRED = Part(OWN, ("completion",), ("prompt_ids", "completion_ids"), WRITTEN, ("ref_logps",))
+_MISMATCHED = Part(MISMATCHED, ("mismatched",), ("prompt_ids", COLUMN), "completion", ("ref_KL_logps",))
 
 PARTS: Mapping[str, tuple[Part, ...]] = {"pairs": (_PAIRS,), "unpaired": (_UNPAIRED, _MISMATCHED)}
 """Kind of batch → its parts."""
@@ -50,8 +54,8 @@ PARTS: Mapping[str, tuple[Part, ...]] = {"pairs": (_PAIRS,), "unpaired": (_UNPAI
 
 def parts_of(kind: str, columns: Collection[str]) -> tuple[Part, ...]:
     """The parts of batches of this kind, made of rows with these columns; rows with images are tokenised late."""
-    tokenised = "prompt_ids" in columns
-    return tuple(part for part in PARTS[kind] if (set(part.reads) <= set(columns) if tokenised else part.name == OWN))
+    mismatched = {COLUMN, WRITTEN}.intersection(columns)
+    return tuple(part for part in PARTS[kind] if part.name == OWN or mismatched)
 
 
 def part_of(

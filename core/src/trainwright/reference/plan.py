@@ -24,7 +24,7 @@ from trainwright.trainer.methods import Method
 
 How = Literal["none", "model", "adapter off", "adapter copy", "second adapter"]
 
-_INITIAL = ("pissa", "olora", "corda", "loftq")
+_INITIAL = ("pissa", "olora", "corda", "loftq", "lora_ga")
 """Beginnings of PEFT's names of initialisations that change the base weights."""
 
 

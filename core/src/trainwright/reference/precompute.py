@@ -22,7 +22,7 @@ from trainwright.reference.batches import plan_batches, share, token_budget
 from trainwright.reference.collate import ROW, Tables, WithReference
 from trainwright.reference.compute import compute
 from trainwright.reference.entry import Entry
-from trainwright.reference.identity import parameters_identity
+from trainwright.reference.identity import parameters_identity, processing_identity
 from trainwright.reference.parts import OWN, Part, parts_of
 from trainwright.reference.plan import How
 from trainwright.reference.progress import Progress, say
@@ -80,7 +80,7 @@ def _splits(trainer: Any) -> dict[str, Any]:
     """Dotted key → data set.
 
     Raises:
-        RunError: Rows that cannot be numbered, or whose sequences are other ones in each batch.
+        RunError: Rows that cannot be numbered.
     """
     from datasets import Dataset
 
@@ -90,9 +90,6 @@ def _splits(trainer: Any) -> dict[str, Any]:
     for key, dataset in splits.items():
         if not isinstance(dataset, Dataset):
             raise RunError("the rows of a stream cannot be precomputed", where=key, remedy=off)
-        if getattr(trainer.data_collator, "calculate_kl", False):
-            message = "rows with images are mismatched anew in each micro-batch, and cannot be precomputed"
-            raise RunError(message, where=key, remedy=off)
     return splits
 
 
@@ -133,6 +130,8 @@ class _Work:
     def _table(self, key: str, dataset: Any, part: Part) -> Table:
         rows = scan(dataset, self._read(dataset, part))
         depends_on = {**self._depends_on, "part": part.name, "data": rows.sha256}
+        if rows.lengths is None:
+            depends_on["processor"] = processing_identity(self._trainer.processing_class)
         entry = Entry(depends_on, part.columns, len(dataset), self._cache)
         name = f"reference log-probs of {key}" + (f" ({part.name})" if part.name != OWN else "")
         with self._locked(entry, name):
@@ -150,7 +149,8 @@ class _Work:
         if set(part.reads) <= set(present):
             return part.reads
         self._trainer._set_signature_columns_if_needed()
-        return [name for name in present if name in self._trainer._signature_columns and name not in ("label", ROW)]
+        kept = set(self._trainer._signature_columns) - {"label", ROW, part.ignores}
+        return [name for name in present if name in kept]
 
     @contextmanager
     def _locked(self, entry: Entry, name: str) -> Iterator[None]:

@@ -8,7 +8,7 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -214,6 +214,11 @@ def _loss(checked: CheckedConfig, manager: PluginManager) -> tuple[Callable[...,
     return manager.slot("compute_loss", config.loss.name, config.where("loss")), checked.losses[0]
 
 
+def asks_mismatched(settings: Iterable[Any]) -> bool:
+    """Whether any loss asks for mismatched rows, by the losses' checked settings; those without settings may."""
+    return any(getattr(each, "asks_mismatched", True) for each in settings)
+
+
 def _frozen_model(section: Any, config: Any) -> Any:
     from trainwright.model.load import load_model
 
@@ -234,6 +239,7 @@ def _binding(checked: CheckedConfig, manager: PluginManager, supply: ReferenceSu
         teacher=_frozen_model(config.teacher, config) if "teacher" in ours else None,
         placeholder=supply.placeholder,
         reference_adapter=supply.adapter,
+        mismatched=asks_mismatched(checked.losses),
         precomputation=supply.precomputation,
     )
 

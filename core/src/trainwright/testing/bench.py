@@ -162,6 +162,7 @@ def binding(case: Case) -> Any:
     from trainwright.config.models import LossTerm
     from trainwright.loss.mix import make_mix
     from trainwright.plugins.manager import PluginManager
+    from trainwright.run.assemble import asks_mismatched
     from trainwright.trainer.hooked import Binding
     from trainwright.trainer.methods import METHODS
 
@@ -173,7 +174,7 @@ def binding(case: Case) -> Any:
         settings = [_settings(manager, term.name, term.settings) for term in terms]
         return Binding(METHODS[case.method], make_mix(manager, terms, settings), native=False)
     slot, settings = manager.slot("compute_loss", case.loss), _settings(manager, case.loss, case.settings)
-    return Binding(METHODS[case.method], slot, native=case.loss == "trl", settings=settings)
+    return Binding(METHODS[case.method], slot, case.loss == "trl", settings, mismatched=asks_mismatched([settings]))
 
 
 def _settings(manager: Any, name: str, values: Mapping[str, Any]) -> Any:

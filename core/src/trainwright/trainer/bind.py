@@ -15,7 +15,7 @@ from trainwright.run.checkpoint import SealedCheckpoints
 from trainwright.run.folder import RunFolder
 from trainwright.trainer.hooked import Binding, HookedTrainer
 from trainwright.trainer.methods import Method
-from trainwright.trainer.private import head_adapters_allowed, precomputes, without_own_precomputation
+from trainwright.trainer.private import head_adapters_allowed, precomputes, switched_off
 from trainwright.trainer.unpaired import UnpairedRows
 
 OURS = {
@@ -84,7 +84,7 @@ def make_trainer(binding: Binding, run: RunFolder, **keywords: Any) -> Any:
             if not binding.native:
                 stack.enter_context(head_adapters_allowed(given["model"]))
             if precomputed:
-                stack.enter_context(without_own_precomputation(given["args"]))
+                stack.enter_context(switched_off(given["args"], "precompute_ref_log_probs"))
             trainer = kind(binding=binding, **given)
     except TrainwrightError:
         raise

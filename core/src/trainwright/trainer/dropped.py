@@ -1,21 +1,34 @@
-"""Rows that TRL leaves out of preference data: counted, told, never silent."""
+"""Rows that TRL leaves out of preference data: counted, told, never silent.
+
+Of a data set they are known when it is prepared. Of a stream they are counted as it is read, and told when there are
+ten times as many as when they were last told of, and at the end.
+"""
 
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
+
+import torch
 
 from trainwright.errors import DataError
 from trainwright.run.files import main_process
 
 _log = logging.getLogger(__name__)
+TRAIN = "data.train"
+
+
+def _why(max_length: int | None) -> str:
+    return f"their prompt alone has max_length={max_length} tokens or more"
 
 
 def report_dropped(before: Any, after: Any, key: str, max_length: int | None, *, sequences: int = 1) -> None:
-    """Say how many rows TRL has left out; nothing is known of streams.
+    """Say how many rows of a data set TRL has left out; of streams see `LeftOut`.
 
     Args:
-        before: The data as TRL was given them.
+        before: The data as TRL was given them, no stream.
         after: The data as TRL has prepared them.
         key: The dotted key of the data.
         max_length: Tokens of a row at most.
@@ -24,11 +37,58 @@ def report_dropped(before: Any, after: Any, key: str, max_length: int | None, *,
     Raises:
         DataError: No row is left.
     """
-    if not hasattr(before, "__len__"):
-        return
     rows = len(before) * sequences
-    why = f"their prompt alone has max_length={max_length} tokens or more"
     if not len(after):
-        raise DataError(f"no row of {rows} is left: {why}", where=key, remedy="raise `training.max_length`")
+        raise _none_left(rows, key, max_length)
     if len(after) < rows and main_process():
-        _log.warning("%s: %d of %d rows are left out: %s", key, rows - len(after), rows, why)
+        _log.warning("%s: %d of %d rows are left out: %s", key, rows - len(after), rows, _why(max_length))
+
+
+def _none_left(rows: int, key: str, max_length: int | None) -> DataError:
+    return DataError(f"no row of {rows} is left: {_why(max_length)}", where=key, remedy="raise `training.max_length`")
+
+
+class LeftOut:
+    """Counts the rows of a stream that TRL's filter leaves out, in the data loader's workers too.
+
+    Args:
+        key: The dotted key of the data.
+        max_length: Tokens of a row at most.
+    """
+
+    def __init__(self, key: str, max_length: int | None) -> None:
+        self.key = key
+        self._max_length = max_length
+        self._counts = torch.zeros(2, dtype=torch.int64)  # left out, kept
+        self._counts.share_memory_()  # type: ignore[no-untyped-call]
+        self._told = 0
+
+    def around(self, keeps: Callable[[Any], bool]) -> Callable[[Any], bool]:
+        """A filter's function that counts what it answers."""
+        return partial(self._keeps, keeps)
+
+    def _keeps(self, keeps: Callable[[Any], bool], row: Any) -> bool:
+        kept = bool(keeps(row))
+        self._counts[int(kept)] += 1
+        return kept
+
+    def tell(self, accelerator: Any, *, final: bool) -> None:
+        """Say how many rows were left out so far, on all ranks together; every rank has to ask.
+
+        Raises:
+            DataError: The stream that was to be trained on has ended, and none was kept.
+        """
+        left_out, kept = accelerator.reduce(self._counts.to(accelerator.device), reduction="sum").tolist()
+        if final and left_out and not kept and self.key == TRAIN:
+            raise _none_left(left_out, self.key, self._max_length)
+        if left_out >= 10 * self._told + 1 or (final and left_out > self._told):
+            self._told = left_out
+            if main_process():
+                read, why = left_out + kept, _why(self._max_length)
+                _log.warning("%s: %d of %d rows read are left out: %s", self.key, left_out, read, why)
+
+
+def tell_left_out(streams: Sequence[LeftOut], accelerator: Any, *, final: bool) -> None:
+    """`tell` of each stream."""
+    for each in streams:
+        each.tell(accelerator, final=final)

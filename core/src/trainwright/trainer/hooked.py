@@ -16,6 +16,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainwright.data.odd_rows import tell_odd_rows
+from trainwright.data.unpaired import is_paired
 from trainwright.errors import RunError
 from trainwright.hooks import LogStep
 from trainwright.loss.context import Loss, LossContext, Term
@@ -27,9 +29,11 @@ from trainwright.loss.supervision import KEY, PRECOMPUTED, Supervise, Supervisio
 from trainwright.loss.together import mismatched_handle
 from trainwright.reference.collate import ROW
 from trainwright.reference.precompute import Precomputation
+from trainwright.run.files import main_process
 from trainwright.trainer import private
 from trainwright.trainer.clock import Clock
-from trainwright.trainer.dropped import report_dropped
+from trainwright.trainer.dropped import LeftOut, report_dropped, tell_left_out
+from trainwright.trainer.flat import Flat
 from trainwright.trainer.inputs import base_model, is_peft, model_inputs
 from trainwright.trainer.methods import Method
 from trainwright.trainer.window import Handles, Window, WindowMeans
@@ -51,6 +55,7 @@ class Binding:
         teacher: A teacher model for methods whose trainer takes none.
         placeholder: What TRL was given for a reference model is none, and is dropped.
         reference_adapter: An adapter with which the policy is the reference, as PEFT finds it.
+        mismatched: Whether a loss asks for mismatched rows (method `kto`).
         precomputation: How to precompute reference log-probabilities, where the arguments ask for them; None: with the
             trainer's `ref_model`, or with the policy.
     """
@@ -64,6 +69,7 @@ class Binding:
     teacher: Any = None
     placeholder: bool = False
     reference_adapter: str | None = None
+    mismatched: bool = True
     precomputation: Precomputation | None = None
 
 
@@ -74,16 +80,23 @@ class HookedTrainer(WindowMeans):
         binding: What the run binds.
     """
 
+    data_collator: Any
+
     def __init__(self, *args: Any, binding: Binding, **kwargs: Any) -> None:
         self.binding = binding
         self.sums = {"train": Sums(), "eval": Sums()}
         self._window: dict[str, Tensor | float] = {}
         self._micro_batches = Window()
         self._clock = Clock()
+        self._left_out: list[LeftOut] = []
         if not binding.native:
             # compute_loss divides by the whole window's count; the Trainer must not divide by its steps again.
             self.loss_is_scaled_for_ga = True
-        super().__init__(*args, **kwargs)
+        flat = binding.method.batch == "pairs" and not binding.native
+        with private.switched_off(kwargs["args"], *(["padding_free"] if flat else [])):
+            super().__init__(*args, **kwargs)
+        if flat and kwargs["args"].padding_free:
+            self.data_collator = Flat(self.data_collator)
         self._adopt(binding)
 
     def _adopt(self: Any, binding: Binding) -> None:
@@ -106,9 +119,19 @@ class HookedTrainer(WindowMeans):
                     install_head(base_model(self.accelerator.unwrap_model(model)))
 
     def _prepare_dataset(self: Any, dataset: Any, processing_class: Any, args: Any, *rest: Any, **named: Any) -> Any:
-        prepared = super()._prepare_dataset(dataset, processing_class, args, *rest, **named)  # type: ignore[misc]
-        if self.binding.method.batch == "pairs":
-            report_dropped(dataset, prepared, f"data.{rest[0]}", args.max_length)
+        prepare = partial(super()._prepare_dataset, dataset, processing_class, args, *rest, **named)  # type: ignore[misc]
+        if self.binding.method.batch not in ("pairs", "unpaired"):
+            return prepare()
+        left_out = LeftOut(f"data.{rest[0]}", args.max_length)
+        with private.counted_filters(left_out.around):
+            prepared = prepare()
+        if hasattr(prepared, "__len__"):
+            two = self.binding.method.batch == "unpaired" and is_paired(dataset)
+            report_dropped(dataset, prepared, left_out.key, args.max_length, sequences=1 + two)
+            if main_process():
+                tell_odd_rows(dataset, prepared, left_out.key, args.max_length)
+        else:
+            self._left_out.append(left_out)
         return prepared
 
     def _set_signature_columns_if_needed(self: Any) -> None:
@@ -294,6 +317,7 @@ class HookedTrainer(WindowMeans):
         """Add the reduced metrics, the throughput and what the `metrics` plugins say, then log."""
         split = "train" if self.model.training else "eval"
         final = "train_runtime" in logs
+        tell_left_out(self._left_out, self.accelerator, final=final)
         reduced = {} if final else self.sums[split].reduce()
         tokens, sequences = reduced.pop("_tokens", (0.0, 0.0))
         prefix = "" if split == "train" else "eval_"

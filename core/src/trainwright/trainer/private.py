@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -99,6 +99,27 @@ def head_adapters_allowed(model: Any) -> Iterator[None]:
 
 
 @contextmanager
+def counted_filters(around: Callable[[Callable[[Any], bool]], Callable[[Any], bool]]) -> Iterator[None]:
+    """While TRL prepares a stream: what filters its rows is put into another function, because nothing else sees them.
+
+    Args:
+        around: Makes the function that filters of the one that TRL gives.
+    """
+    from datasets import IterableDataset
+
+    original = IterableDataset.filter
+
+    def counted(self: Any, function: Any = None, *args: Any, **keywords: Any) -> Any:
+        return original(self, around(function), *args, **keywords)
+
+    IterableDataset.filter = counted
+    try:
+        yield
+    finally:
+        IterableDataset.filter = original
+
+
+@contextmanager
 def without_own_pairs(args: Any) -> Iterator[None]:
     """While TRL's KTO trainer is made: it pairs no rows for the reference point, and so refuses no order of them.
 
@@ -175,13 +196,14 @@ def precomputes(args: Any, *, native: bool) -> bool:
 
 
 @contextmanager
-def without_own_precomputation(args: Any) -> Iterator[None]:
-    """While TRL's trainer is made: it precomputes nothing, and hashes no weights for it."""
-    args.precompute_ref_log_probs = False
+def switched_off(args: Any, *names: str) -> Iterator[None]:
+    """While TRL's trainer is made: options whose work Trainwright does, or that TRL takes no notice of and warns of."""
+    before = {name: getattr(args, name) for name in names}
+    vars(args).update(dict.fromkeys(names, False))
     try:
         yield
     finally:
-        args.precompute_ref_log_probs = True
+        vars(args).update(before)
 
 
 def expect_precomputed(trainer: Any) -> None:

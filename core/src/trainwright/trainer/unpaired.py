@@ -2,18 +2,19 @@
 
 TRL exchanges the completions of a micro-batch for KTO's reference point. So it must read rows in order, and refuses
 micro-batches of one row. For plugins' losses they are exchanged here instead, window by window (`data.mismatched`):
-rows may be read in any order and cut into micro-batches at will. Rows with images are tokenised when they are collated,
-and TRL's collator exchanges those of a micro-batch.
+rows may be read in any order and cut into micro-batches at will. Rows with images are tokenised when they are collated;
+they are exchanged as they are written, before that. A loss that never asks for mismatched rows has none made.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
-from trainwright.data.mismatched import with_mismatched
+from trainwright.data.images import COLUMNS
+from trainwright.data.load import quietly
+from trainwright.data.mismatched import WRITTEN, with_mismatched
 from trainwright.data.unpaired import is_paired, unpair, with_labels
-from trainwright.trainer.dropped import report_dropped
+from trainwright.trainer.image_rows import ImageRows
 from trainwright.trainer.private import without_own_pairs
 
 
@@ -24,17 +25,27 @@ class UnpairedRows:
         if self.binding.native:
             super().__init__(*args, **kwargs)
             return
+        with_images = _has_images(kwargs["train_dataset"])
+        for name in ("train", "eval") if with_images else ():  # which TRL prepares in no way
+            kwargs[f"{name}_dataset"] = self._paired_off(kwargs.get(f"{name}_dataset"), kwargs["args"], name)
         with without_own_pairs(kwargs["args"]):
             super().__init__(*args, **kwargs)
-        if self._is_vision_dataset:
-            self.train_dataset = with_labels(self.train_dataset, "data.train")
+        if with_images:
             self.data_collator = ImageRows(self.data_collator)
 
+    def _paired_off(self: Any, dataset: Any, args: Any, name: str) -> Any:
+        """Rows with images: unpaired, with labels, and mismatched."""
+        if dataset is None:
+            return None
+        with args.main_process_first(desc="mismatching rows"), quietly():
+            rows = unpair(dataset) if is_paired(dataset) else with_labels(dataset, f"data.{name}")
+            return with_mismatched(rows, _window(args, name), images=True) if self.binding.mismatched else rows
+
     def _prepare_dataset(self: Any, dataset: Any, processing_class: Any, args: Any, dataset_name: str) -> Any:
-        """Unpair, tokenise and mismatch a data set; rows that TRL leaves out are counted.
+        """Unpair, tokenise and mismatch a data set.
 
         Raises:
-            DataError: Labels that are neither true nor false, or no rows are left.
+            DataError: Labels that are neither true nor false.
         """
         key, native = f"data.{dataset_name}", self.binding.native
         if not is_paired(dataset):
@@ -44,11 +55,19 @@ class UnpairedRows:
         # Under the name `train` TRL would judge the balance of labels by its own weights, which a plugin does not read.
         name = dataset_name if native else key
         prepared = super()._prepare_dataset(dataset, processing_class, args, name)  # type: ignore[misc]
-        report_dropped(dataset, prepared, key, args.max_length, sequences=2 if is_paired(dataset) else 1)
-        if native:
+        if native or not self.binding.mismatched:
             return prepared
         with args.main_process_first(desc="mismatching rows"):
             return with_mismatched(prepared, _window(args, dataset_name))
+
+    def _set_signature_columns_if_needed(self: Any) -> None:
+        super()._set_signature_columns_if_needed()  # type: ignore[misc]
+        if WRITTEN not in self._signature_columns:
+            self._signature_columns.append(WRITTEN)
+
+
+def _has_images(dataset: Any) -> bool:
+    return not set(COLUMNS).isdisjoint(dataset.column_names or next(iter(dataset)))
 
 
 def _window(args: Any, dataset_name: str) -> int:
@@ -56,27 +75,3 @@ def _window(args: Any, dataset_name: str) -> int:
     if dataset_name == "train":
         return int(args.train_batch_size * args.gradient_accumulation_steps * args.world_size)
     return int(args.eval_batch_size * args.world_size)
-
-
-class ImageRows:
-    """A collator of rows with images, which exchanges completions within the micro-batch. Picklable if TRL's is.
-
-    Args:
-        collate: TRL's collator.
-    """
-
-    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
-        collate.calculate_kl = True  # type: ignore[attr-defined]
-        self.collate = collate
-
-    def __call__(self, examples: list[Any]) -> Any:
-        """Collate; a row alone in its micro-batch has no other's completion, so none of its tokens counts as one."""
-        batch = self.collate(examples)
-        if len(examples) == 1:
-            batch["KL_completion_mask"] = batch["KL_completion_mask"] * 0
-        return batch
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "collate":
-            raise AttributeError(name)
-        return getattr(self.collate, name)

@@ -26,15 +26,27 @@ class Settings(PluginSettings):
     """What may stand beside `name: kto`."""
 
     beta: float = Field(
-        0.1, gt=0, description="How fast the value of an answer saturates; larger keeps closer to the reference."
+        0.1,
+        gt=0,
+        allow_inf_nan=False,
+        description="How fast the value of an answer saturates; larger keeps closer to the reference.",
     )
-    desirable_weight: float = Field(1.0, gt=0, description="λ_D: what the loss of a desirable answer is multiplied by.")
-    undesirable_weight: float = Field(1.0, gt=0, description="λ_U: the same of an undesirable answer.")
+    desirable_weight: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="λ_D: what the loss of a desirable answer is multiplied by."
+    )
+    undesirable_weight: float = Field(
+        1.0, gt=0, allow_inf_nan=False, description="λ_U: the same of an undesirable answer."
+    )
     loss_type: Literal["kto", "apo_zero_unpaired"] = Field(
         "kto",
         description="`kto` values answers against a reference point, the policy's divergence from the reference; "
         "`apo_zero_unpaired` against zero, without the passes that the divergence takes.",
     )
+
+    @property
+    def asks_mismatched(self) -> bool:
+        """Only a reference point is estimated with mismatched rows."""
+        return self.loss_type == "kto"
 
 
 @hookimpl

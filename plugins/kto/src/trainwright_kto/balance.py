@@ -29,11 +29,11 @@ def problem(config: RunConfig, key: str, settings: Settings) -> Iterator[Problem
             message = "nobody can count the desirable and undesirable rows of streamed data before they are trained on"
             remedy = "Choose `desirable_weight` and `undesirable_weight` so that the more frequent rows weigh less."
             yield Problem(message, where, remedy, fatal=False)
-    elif 0 in labels[:2]:
+    elif 0 in labels[:2] and any(labels[:2]):
         kind = "desirable" if labels.desirable else "undesirable"
         message = f"all {max(labels[:2])} rows are {kind}: the loss has nothing to tell apart"
         yield Problem(message, where, "Add rows of the other kind, or look at the column `label`.", fatal=False)
-    else:
+    elif any(labels[:2]):  # no rows are an error of the data's own
         yield from _imbalance(labels.desirable, labels.undesirable, settings, where)
 
 
