@@ -7,19 +7,17 @@ off, was altered, or holds a number that is not finite has a `FlawError`.
 from __future__ import annotations
 
 import io
-import os
 import uuid
 import zipfile
 import zlib
-from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from trainwright.run.files import sync
+from trainwright.run.files import write_whole
 
 OTHER_KEY = "it was computed with another model, other data or other settings"
 Floats = NDArray[np.floating[Any]]
@@ -94,22 +92,3 @@ def read_shard(file: Path, key: str, rows: int, columns: int) -> Shard:
         raise FlawError(OTHER_KEY)
     shard.check(rows, columns)
     return shard
-
-
-def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Write a file that is there whole or not at all.
-
-    Raises:
-        OSError: It cannot be written; nothing is left then.
-    """
-    draft = path.with_name(f"{path.name}.tmp-{os.getpid()}")
-    try:
-        with draft.open("wb") as file:
-            write(file)
-            file.flush()
-            os.fsync(file.fileno())
-        draft.replace(path)
-    except OSError:
-        draft.unlink(missing_ok=True)
-        raise
-    sync(path.parent)

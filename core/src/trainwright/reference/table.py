@@ -17,8 +17,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from trainwright.reference.shards import OTHER_KEY, FlawError, Floats, Shard, write_whole
-from trainwright.run.files import write_json
+from trainwright.reference.shards import OTHER_KEY, FlawError, Floats, Shard
+from trainwright.run.files import write_json, write_whole
 
 FORMAT = 1
 SEAL = "seal.json"

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 
 def main_process() -> bool:
@@ -13,16 +14,20 @@ def main_process() -> bool:
     return os.environ.get("RANK", "0") == "0"
 
 
-def write_atomically(path: Path, text: str) -> None:
+def write_whole(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """Replace a file's content; a reader, or a crash at any moment, meets the old content or the new one, never a part.
+
+    Args:
+        path: The file.
+        write: Writes the new content.
 
     Raises:
         OSError: Where it cannot be written; the old content stays.
     """
-    draft = path.with_name(f"{path.name}.tmp")
+    draft = path.with_name(f"{path.name}.tmp-{os.getpid()}")  # two processes may write the same file of a cache
     try:
-        with draft.open("w", encoding="utf-8") as file:
-            file.write(text)
+        with draft.open("wb") as file:
+            write(file)
             file.flush()
             os.fsync(file.fileno())
         draft.replace(path)
@@ -30,6 +35,11 @@ def write_atomically(path: Path, text: str) -> None:
         draft.unlink(missing_ok=True)
         raise
     sync(path.parent)
+
+
+def write_atomically(path: Path, text: str) -> None:
+    """`write_whole` of text, as UTF-8."""
+    write_whole(path, lambda file: file.write(text.encode("utf-8")))
 
 
 def write_json(path: Path, value: Any) -> None:
