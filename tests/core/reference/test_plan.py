@@ -87,11 +87,27 @@ def test_the_same_tokens_are_fine(models: Path) -> None:
     checked(models / "tiny", models / "tiny")
 
 
+def test_rows_beyond_the_tokenizers_last_token_may_differ_in_number(models: Path, tmp_path: Path) -> None:
+    save_tiny("llama", tmp_path / "padded", vocab_size=len(tiny_tokenizer("llama")) + 64)
+    checked(models / "tiny", tmp_path / "padded")
+    checked(tmp_path / "padded", models / "tiny")
+
+
 def test_another_vocabulary_is_refused_with_both_sizes(models: Path, tmp_path: Path) -> None:
+    own, rows = len(tiny_tokenizer("llama")), len(tiny_tokenizer("qwen2.5"))
+    assert rows > own
+    save_tiny("qwen2.5", tmp_path / "other")
+    with pytest.raises(ModelError, match=rf"cannot be the reference: its vocabulary has {rows:,} .* has {own:,}"):
+        checked(models / "tiny", tmp_path / "other")
+
+
+def test_without_a_tokenizer_the_sizes_must_be_the_same(models: Path, tmp_path: Path) -> None:
     own = len(tiny_tokenizer("llama"))
-    save_tiny("llama", tmp_path / "large", vocab_size=own + 64)
+    save_tiny("llama", tmp_path / "other", vocab_size=own + 64)
+    for file in (tmp_path / "other").glob("token*"):
+        file.unlink()
     with pytest.raises(ModelError, match=rf"cannot be the reference: its vocabulary has {own + 64:,} .* has {own:,}"):
-        checked(models / "tiny", tmp_path / "large")
+        checked(models / "tiny", tmp_path / "other")
 
 
 def test_another_tokenizer_of_the_same_size_is_refused_with_a_token(models: Path, tmp_path: Path) -> None:

@@ -199,7 +199,7 @@ def test_a_reference_of_another_vocabulary_ends_the_run_before_weights_are_loade
     def refuse(*arguments: Any) -> Any:
         raise AssertionError("weights are loaded")
 
-    save_tiny("llama", tmp_path / "large", vocab_size=1000)
+    save_tiny("qwen2.5", tmp_path / "large", vocab_size=1000)
     monkeypatch.setattr(Source, "language_model", refuse)
     assert main(["train", str(write("dpo", reference=str(tmp_path / "large")))]) == 1
     said = capsys.readouterr().err
