@@ -1,4 +1,4 @@
-"""Quantised weights: rows as bitsandbytes itself dequantises them, and what is refused."""
+"""Quantised weights: rows by the definition of their format, and what is refused."""
 
 from __future__ import annotations
 

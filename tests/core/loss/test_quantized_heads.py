@@ -114,9 +114,11 @@ def filled(trainer):
 @pytest.mark.parametrize("targets", [["q_proj"], ["q_proj", "lm_head"]], ids=["frozen", "lora"])
 @KINDS
 def test_a_step_of_training(kind, targets):
+    whole_blocks = {} if kind == "int8" else {"blocksize": 32}  # see `quantized_heads.whole`
+
     def quantise(model):
         full = model.lm_head.weight.data
-        model.lm_head = HEADS[kind](full.shape[1], full.shape[0], weight=full)
+        model.lm_head = HEADS[kind](full.shape[1], full.shape[0], weight=full, **whole_blocks)
         setattr(model, "is_loaded_in_8bit" if kind == "int8" else "is_loaded_in_4bit", True)
 
     case = Case(mean_nll, edit=quantise, peft={"r": 4, "target_modules": targets}, wrap=filled)

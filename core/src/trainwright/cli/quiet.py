@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 
-_LOGGERS = ("accelerate", "datasets", "huggingface_hub", "peft", "torch", "transformers", "trl")
+_LOGGERS = ("accelerate", "bitsandbytes", "datasets", "huggingface_hub", "peft", "torch", "transformers", "trl")
 _SWITCHES = {
     "TRANSFORMERS_VERBOSITY": "error",
     "TRANSFORMERS_NO_ADVISORY_WARNINGS": "1",
