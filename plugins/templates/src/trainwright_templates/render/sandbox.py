@@ -10,6 +10,7 @@ import json
 from collections.abc import Callable, Iterable
 from contextvars import ContextVar
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 import jinja2
@@ -81,7 +82,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             self.filters[name] = _in_bounds(self.filters[name])
         self.globals |= {
             "raise_exception": _raise,
-            "strftime_now": lambda form: (now or datetime.now()).strftime(form),
+            "strftime_now": partial(_time, now),
             "namespace": _Names,
             "dict": dict,
         }
@@ -144,6 +145,10 @@ def run(compiled: jinja2.Template, variables: dict[str, Any]) -> str:
         _steps.reset(token)
 
 
+def _time(now: datetime | None, form: str) -> str:
+    return (now or datetime.now()).strftime(form)
+
+
 def _raise(message: str) -> None:
     raise jinja2.TemplateError(message)
 
@@ -171,10 +176,10 @@ def _check_numbers(values: Iterable[Any]) -> None:
 
 
 def _check_operands(operator: str, left: Any, right: Any) -> None:
-    for sequence, times in ((left, right), (right, left)):
-        if isinstance(sequence, (str, list, tuple)) and isinstance(times, int) and operator == "*":
-            if len(sequence) * times > SIZE:
-                raise BoundError("it repeats a text too often")
+    for sequence, times in ((left, right), (right, left)) if operator == "*" else ():
+        repeated = isinstance(sequence, (str, list, tuple)) and isinstance(times, int)
+        if repeated and len(sequence) * times > SIZE:
+            raise BoundError("it repeats a text too often")
     if operator == "%" and isinstance(left, str) and any(len(digits) > 7 for digits in _runs_of_digits(left)):
         raise BoundError("it asks for a text of a gigantic width")
     if operator == "**" and isinstance(right, int) and right > 64:

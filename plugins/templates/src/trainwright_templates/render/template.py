@@ -24,7 +24,7 @@ class Template:
 
     Args:
         source: Its text.
-        special: The special tokens that it may print, by name (`bos_token`), as `tokenizer.special_tokens_map` has them.
+        special: The special tokens that it may print, by name (`bos_token`), as in `tokenizer.special_tokens_map`.
         now: The time that it may print; default: the time of rendering.
 
     Raises:
