@@ -1,0 +1,5 @@
+"""gpt-oss: see `harmony.py`."""
+
+from ..harmony import Harmony
+
+FORMAT = Harmony()
