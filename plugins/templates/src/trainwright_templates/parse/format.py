@@ -86,8 +86,9 @@ class TaggedFormat:
 
     def _begin(self, source: Source, prefix: str, parts: Parts) -> int:
         """Past the reasoning that the prompt has opened; without a prompt, past one whose end alone is there."""
+        first = skip_space(source.text, 0)
         for tags in self.thinking:
-            if tags.left_open(prefix):
+            if tags.left_open(prefix) or source.text.startswith(tags.close, first):
                 return parts.think(source, 0, tags)
             shut = source.find(tags.close, 0) if not prefix else -1
             started = source.find(tags.open, 0)

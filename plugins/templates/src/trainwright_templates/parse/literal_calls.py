@@ -96,13 +96,23 @@ class PythonCalls:
         if self.verbatim and text[at : at + 1] in ("'", '"'):
             return self._verbatim(text, at)
         try:
-            return reader.value(at)
+            value, end = reader.value(at)
+            return self._typed(value, keyword["key"], reading, tools), end
         except BadLiteral as error:
             bare = _BARE.match(text, at)
             if error.cut or bare is None or bare.end() >= len(text) or error.at != at:
                 raise
             reading.slip("a string without quotes")
             return tools.typed(reading.name, keyword["key"], bare[0].strip()), bare.end()
+
+    def _typed(self, value: Any, key: str, reading: Reading, tools: Tools) -> Any:
+        """A quoted number or object where the schema has no string is what it spells."""
+        if not isinstance(value, str):
+            return value
+        typed = tools.typed(reading.name, key, value) if tools.parameter(reading.name, key) else value
+        if typed is not value:
+            reading.slip("a string where the schema has another type")
+        return typed
 
     def _verbatim(self, text: str, at: int) -> tuple[str, int]:
         end = _ENDS[text[at]].search(text, at + 1)

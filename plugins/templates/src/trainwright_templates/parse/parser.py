@@ -15,7 +15,8 @@ from .tools import Tools
 STOPS = (
     "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|eom|>", "<|end_of_text|>", "<|endoftext|>", "</s>", "<|end|>",
     "<|return|>", "<|call|>", "<end_of_turn>", "<turn|>", "<|tool_response>", "<|END_OF_TURN_TOKEN|>", "[e~[",
-    "<｜end▁of▁sentence｜>", "<|user|>", "<|observation|>", "<seed:eos>", "[|endofturn|]", "<|eom|>", "<end_of_sentence>",
+    "<｜end▁of▁sentence｜>", "<|user|>", "<|observation|>", "<seed:eos>", "[|endofturn|]",
+    "<end_of_sentence>", "<｜hy_eos:opensource｜>", "<|stop|>",
 )  # fmt: skip
 
 

@@ -97,17 +97,18 @@ def pick_format(
         stops: The model's stop tokens.
 
     Returns:
-        The format that reads most of the probes that the template writes, and at least every second of them; None where
-        no call survives the template or no format reads it.
+        The format that reads most of the probes that the template writes, and at least two of them; None where no call
+        survives the template or no format reads it.
     """
     turns = [(probe, turn) for probe in PROBES if (turn := render_turn(render, probe, PROBE_TOOLS))]
+    stops = (*stops, *turn_end(render))
     best: tuple[int, Format | None] = (0, None)
     for format in installed_formats() if formats is None else formats:
         parser = Parser(format, PROBE_TOOLS, stops=stops)
         score = sum(agrees(parser(turn.text, prefix=turn.prefix), probe, turn) for probe, turn in turns)
         if score > best[0]:
             best = (score, format)
-    return best[1] if 2 * best[0] >= len(turns) else None
+    return best[1] if best[0] >= min(2, len(turns)) else None
 
 
 def render_turn(render: Render | Callable[..., str], probe: Probe, tools: Sequence[Any]) -> Rendered | None:
@@ -118,18 +119,34 @@ def render_turn(render: Render | Callable[..., str], probe: Probe, tools: Sequen
             prompt = render([USER], tools=tools, prompt=True)
         except Exception:  # what a template raises for a message that it does not take is its own choice
             continue
-        shared = _shared(full, prompt)
-        turn = Rendered(full[:shared], full[shared : len(full) - _next_header(full[shared:], prompt)])
+        turn = _cut(full, prompt)
         # Arguments that are written as an escaped JSON string were wanted as an object, or the other way round.
-        if all(name in turn.text for name, _ in probe.calls) and '{\\"' not in turn.text.replace(" ", ""):
+        if turn and all(name in turn.text for name, _ in probe.calls) and '{\\"' not in turn.text:
             return turn
     return None
 
 
+def _cut(full: str, prompt: str) -> Rendered | None:
+    """`full` without its prompt, which lies between the user's message and where the two part."""
+    asked, said = prompt.rfind(USER["content"]), full.rfind(USER["content"])
+    if asked < 0 or said < 0:
+        return None
+    start = said + _shared(full[said:], prompt[asked:])
+    return Rendered(full[:start], full[start : len(full) - _next_header(full[start:], prompt)])
+
+
 def _shared(full: str, prompt: str) -> int:
-    """How much of `full` is prompt: up to where they part, but never inside a tag."""
-    limit = min(len(full), len(prompt))
-    at = next((i for i in range(limit) if full[i] != prompt[i]), limit)
+    """How much of `full` is prompt, white space that only one of them has apart; never to inside a tag."""
+    at = asked = 0
+    while at < len(full) and asked < len(prompt):
+        if full[at] == prompt[asked]:
+            at, asked = at + 1, asked + 1
+        elif prompt[asked].isspace():
+            asked += 1
+        elif full[at].isspace() and full[at:].lstrip()[:1] == prompt[asked]:
+            at += 1
+        else:
+            break
     tag = full.rfind("<", max(0, at - 64), at)
     return tag if tag > full.rfind(">", max(0, at - 64), at) else at
 
@@ -142,6 +159,13 @@ def _next_header(turn: str, prompt: str) -> int:
         length = len(turn) - at
         at = turn.rfind("<", 0, at)
     return length
+
+
+def turn_end(render: Render | Callable[..., str]) -> tuple[str, ...]:
+    """What the template writes after an assistant's content: a stop token, or a closing tag of its own."""
+    turn = render_turn(render, Probe((), "That is all."), [])
+    end = turn.text.rpartition("That is all.")[2].strip() if turn else ""
+    return (end,) if end else ()
 
 
 def agrees(response: Response, probe: Probe, turn: Rendered) -> bool:

@@ -23,6 +23,7 @@ class TaggedCalls:
             format marks strings.
         shut: A parameter's closing tag.
         close: The call's closing tags, each of which white space may precede.
+        cdata: Whether a value may stand in `<![CDATA[…]]>`.
         framed: Whether a line break inside the tags belongs to the frame.
         outer: What may end a block of calls; it belongs to the last of them.
     """
@@ -32,6 +33,7 @@ class TaggedCalls:
     shut: str
     close: tuple[str, ...]
     framed: bool = False
+    cdata: bool = False
     outer: tuple[str, ...] = ()
 
     def __call__(self, source: Source, match: re.Match[str], tools: Tools) -> Region | None:
@@ -99,6 +101,8 @@ class TaggedCalls:
     def _keep(self, reading: Reading, parameter: re.Match[str], text: str, tools: Tools) -> None:
         if self.framed:
             text = text.removeprefix("\n").removesuffix("\n")
+        if self.cdata and text.startswith("<![CDATA[") and text.endswith("]]>"):
+            text = text[9:-3]
         key = parameter["key"].strip()
         if key in reading.arguments:
             reading.slip("a parameter is written twice")

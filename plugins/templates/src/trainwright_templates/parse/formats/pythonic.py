@@ -10,3 +10,4 @@ _LFM = re.compile(r"<\|tool_call_start\|>")
 
 BARE = TaggedFormat("pythonic", _BARE, PythonCalls(), noise=("<|python_start|>", "<|python_end|>"))
 LFM = TaggedFormat("lfm", _LFM, PythonCalls("<|tool_call_end|>", verbatim=True))
+LFM_ESCAPED = TaggedFormat("lfm_escaped", _LFM, PythonCalls("<|tool_call_end|>"))

@@ -25,6 +25,6 @@ SEED = TaggedFormat(
     thinking=(Thinking("<seed:think>", "</seed:think>"),),
 )
 MINICPM = TaggedFormat(
-    "minicpm", _MINICPM, TaggedCalls(_MINICPM, _MINICPM_PARAMETER, "</param>", ("</function>",)), thinking=(THINK,)
+    "minicpm", _MINICPM, TaggedCalls(_MINICPM, _MINICPM_PARAMETER, "</param>", ("</function>",), cdata=True), thinking=(THINK,)
 )
 FUNCTIONARY = TaggedFormat("functionary", _FUNCTIONARY, HeadedCalls(_FUNCTIONARY, "</function>"))
