@@ -7,8 +7,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 # A tag or control token in one of the usual spellings, a run of white space, or a word: where a prompt may end.
-_ATOM = re.compile(r"<[^<>\s]{1,64}>|\[/?[A-Za-z_]{2,40}\]|\s+|\w+|.", re.DOTALL)
-_CONTROL = re.compile(r"<[^<>\s]{1,64}>|\[/?[A-Z_]{2,40}\]")
+_ATOM = re.compile(r"<[^<>\s]{1,64}>|\[/?[A-Za-z_]{2,40}\]|\]~[a-z!]{1,3}[\[\]]|\[e~\[|\s+|\w+|.", re.DOTALL)
+_CONTROL = re.compile(r"<[^<>\s]{1,64}>|\[/?[A-Z_]{2,40}\]|\]~[a-z!]{1,3}[\[\]]|\[e~\[")
+_ROLE = re.compile(r"assistant|chatbot|\bmodel\b|\bai\b|\bgpt\b|\bbot\b", re.IGNORECASE)
 
 
 def shared(first: str, second: str) -> tuple[int, int]:
@@ -31,6 +32,11 @@ def shared(first: str, second: str) -> tuple[int, int]:
     if not first[matched[0] :].strip():  # what is left of the prompt is white space that the past does not have
         return len(first), matched[1]
     return matched
+
+
+def names_role(text: str) -> bool:
+    """Whether a text names the assistant."""
+    return bool(_ROLE.search(text))
 
 
 def boundaries(text: str) -> Iterator[int]:
@@ -86,8 +92,8 @@ def overlap(prompt: str, turn: str, before: str = "") -> Overlap:
         before: What stands before it.
 
     The place in the prompt is sought from which on it is the turn's beginning: to its end, if possible. A prompt that
-    goes on otherwise than the past (a thought that is begun for the model) counts as far as atoms are alike, if control
-    tokens are among them.
+    goes on otherwise than the past (a thought that is begun for the model) counts as far as atoms are alike, if a
+    control token or the role's name is among them.
     """
     best = (0, 0, len(prompt))  # how good, characters of the turn, where the rest of the prompt begins
     for start in boundaries(prompt):
@@ -98,7 +104,8 @@ def overlap(prompt: str, turn: str, before: str = "") -> Overlap:
             rank = 3 if rest.strip() else 0 if before.endswith(prompt) else 1
         else:
             mine = snapped(rest, mine)
-            theirs, rank = shared(rest[:mine], turn)[1], 2 if controls(rest[:mine]) else 0
+            alike = rest[:mine]
+            theirs, rank = shared(alike, turn)[1], 2 if controls(alike) or names_role(alike) else 0
         if rank and (rank, theirs) > best[:2]:
             best = (rank, theirs, start + mine)
     return Overlap(best[1], best[0] != 2, prompt[best[2] :] if best[0] == 2 else "")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from trainwright_templates.engine.layout import Layout, Place
 from trainwright_templates.engine.marks import Leaf
@@ -21,12 +21,31 @@ def dropped(layout: Layout, spans: Collection[Span], turns: Collection[int]) -> 
     Raises:
         Refused: A tool call of such a turn, or a text among its arguments, is left out.
     """
+    found: dict[int, list[Place]] = {}
+    for place in layout.places:
+        found.setdefault(id(place.leaf), []).append(place)
+    by_turn = {turn: [span for span in spans if span.turn == turn] for turn in turns}
+    left_out: dict[int, list[Leaf]] = {}
     for leaf in layout.leaves:
-        places = [place for place in layout.places if place.leaf is leaf]
-        if leaf.message in turns:
-            yield from _of_turn(leaf, [place for place in places if _inside(place, spans)])
+        places = found.get(id(leaf), [])
+        if leaf.message in by_turn:
+            inside = [place for place in places if _inside(place, by_turn[leaf.message])]
+            if not inside:
+                left_out.setdefault(leaf.message, []).append(leaf)
+            yield from _of_turn(leaf, inside)
         elif not places:
             yield Note("dropped_context", leaf.message, f"{leaf.field} of message {leaf.message} is left out")
+    _check_something_said(layout.leaves, left_out)
+
+
+def _check_something_said(leaves: Sequence[Leaf], left_out: Mapping[int, Sequence[Leaf]]) -> None:
+    for turn, missing in left_out.items():
+        if len(missing) == sum(leaf.message == turn for leaf in leaves):
+            raise Refused(
+                f"the chat template leaves out all that message {turn} (assistant) says: {missing[0].value[:60]!r}",
+                remedy="give the content in the form that the template takes (a text, or a list of parts), or use "
+                "another template: `template: {name: file, path: my_template.jinja}`",
+            )
 
 
 def check_calls(layout: Layout, turns: Collection[int]) -> None:
@@ -60,6 +79,6 @@ def _of_turn(leaf: Leaf, places: list[Place]) -> Iterator[Note]:
 
 
 def _inside(place: Place, spans: Collection[Span]) -> bool:
-    return any(
-        span.turn == place.leaf.message and span.start <= place.start and place.end <= span.end for span in spans
-    )
+    if not place.whole:  # of a text that was cut only one end is known for sure
+        return any(span.start < place.end and place.start < span.end for span in spans)
+    return any(span.start <= place.start and place.end <= span.end for span in spans)

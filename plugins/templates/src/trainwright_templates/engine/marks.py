@@ -1,7 +1,7 @@
 """Marks: private-use characters that travel through a rendering and tell where each text of the data went.
 
-A mark is one character that neither the template nor the conversation holds. Every text of a message, a *leaf*, gets one
-before and one behind it, inside its surrounding white space, so that templates which trim still trim the same.
+A mark is one character that neither the template nor the conversation holds. Every text of a message, a *leaf*, gets
+one before and one behind it, inside its surrounding white space, so that templates which trim still trim the same.
 """
 
 from __future__ import annotations

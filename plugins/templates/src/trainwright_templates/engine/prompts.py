@@ -1,9 +1,9 @@
 """The end of the prompt before each assistant turn, with few renderings.
 
-The prompt of turn i is the rendering of the messages before it with the generation prompt. What matters is its end, from
-the last text of the data on. It is the same for all turns that follow the same kind of message, but for templates which
-look further back; so it is rendered for the first turn of each kind, and again only where it does not fit a later one.
-That keeps long conversations linear.
+The prompt of turn i is the rendering of the messages before it with the generation prompt. What matters is its end,
+from the last text of the data on. It is the same for all turns that follow the same kind of message, but for templates
+which look further back; so it is rendered for the first turn of each kind, and again only where it does not fit a later
+one. That keeps long conversations linear.
 """
 
 from __future__ import annotations

@@ -17,7 +17,7 @@ Kind = Literal[
 ]
 
 
-class Refused(DataError):
+class Refused(DataError):  # noqa: N818 (it is no error of the data)
     """A conversation for which no mask can be derived and verified."""
 
 
@@ -26,9 +26,9 @@ class Note:
     """What a person should know of a mask.
 
     Attributes:
-        kind: What happened: `dropped_reasoning`, `dropped_content` and `dropped_context` (a message of another role) for
-            what the template leaves out; `no_stop` for a turn that does not end with a stop token, `stop_added` where one
-            was added; `prefill` where the prompt begins the turn's thought.
+        kind: What happened: `dropped_reasoning`, `dropped_content` and `dropped_context` (a message of another role)
+            for what the template leaves out; `no_stop` for a turn that does not end with a stop token, `stop_added`
+            where one was added; `prefill` where the prompt begins the turn's thought.
         turn: Index of the message; None for the conversation.
         text: More about it.
     """

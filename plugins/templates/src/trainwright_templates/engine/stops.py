@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from trainwright_templates.engine.align import leading_controls, controls
+from trainwright_templates.engine.align import controls, leading_controls
 from trainwright_templates.engine.layout import Layout, Surveyor
 from trainwright_templates.render import RenderError
 
@@ -18,14 +18,22 @@ def template_stops(surveyor: Surveyor) -> tuple[str, ...]:
             layout = surveyor.layout(messages, None, {})
         except RenderError:
             continue
-        found |= dict.fromkeys(controls(leading_controls(_behind(layout).lstrip())))
+        found |= dict.fromkeys(_behind_answer(layout, last=len(messages) == 2))
     return tuple(found)
 
 
-def _behind(layout: Layout) -> str:
-    """What the first assistant turn holds behind its answer."""
+def _behind_answer(layout: Layout, last: bool) -> list[str]:
+    """The control tokens behind the first answer, if nothing but white space follows them in its turn."""
     ends = [place.end for place in layout.places if place.leaf.message == 1]
     pieces = layout.of(1)
-    if not ends or not pieces:
-        return layout.text[ends[-1] :] if ends else ""
-    return layout.text[ends[-1] : max(pieces[-1].end, ends[-1])]
+    if not ends or not (pieces or last):
+        return []
+    end = max(pieces[-1].end, ends[-1]) if pieces else len(layout.text)
+    frame = layout.text[ends[-1] : end].strip()
+    if frame:
+        lead = leading_controls(frame)
+        return [] if frame[len(lead) :].strip() else controls(lead)
+    # Some templates leave it to the next message to write it: what is no header of that message's own.
+    following = controls(leading_controls(layout.text[end:].lstrip()))[:1]
+    before = layout.text[: layout.places[0].start]
+    return [token for token in following if token not in before]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from trainwright_templates.engine.align import Overlap, controls, overlap
+from trainwright_templates.engine.align import Overlap, controls, names_role, overlap
 from trainwright_templates.engine.layout import Layout, Piece, Place
 from trainwright_templates.engine.prompts import Prompts
 from trainwright_templates.engine.refused import Refused, excerpt
@@ -43,6 +43,7 @@ def find_turn(layout: Layout, index: int) -> Turn:
     if pieces:
         parts = _undivided(layout, pieces)
         own = tuple(each for each in places if parts[0].start <= each.start and each.end <= parts[-1].end)
+        _check_nothing_behind(layout, index, parts[-1].end, places)
         return Turn(index, parts[0].start, parts[-1].end, parts, own)
     if not places:
         raise Refused(
@@ -65,6 +66,21 @@ def _undivided(layout: Layout, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
             break
         kept.append(piece)
     return tuple(kept)
+
+
+def _check_nothing_behind(layout: Layout, index: int, end: int, places: Sequence[Place]) -> None:
+    """See that a turn says nothing behind its own tools' results: it cannot have been generated there.
+
+    Raises:
+        Refused: It does.
+    """
+    behind = [place for place in places if place.start >= end and place.leaf.field in ("content", "reasoning")]
+    if behind:
+        raise Refused(
+            f"the chat template writes the {behind[0].leaf.field} of message {index} (assistant) behind the results of "
+            f"the tools that it calls: {excerpt(layout.text, behind[0].start, behind[0].end)}",
+            remedy="leave content out of turns that call tools, or use a template that writes it before the calls",
+        )
 
 
 def beginning(layout: Layout, turn: Turn, prompts: Prompts) -> tuple[int, Overlap]:
@@ -113,8 +129,7 @@ def _header(frame: str) -> int:
     It is what stands before the turn's first text, up to its last control token, where the role's name is among it.
     """
     found = controls(frame)
-    named = any(word in frame.lower() for word in ("assistant", "model", "chatbot", "gpt"))
-    if not found or not named:
+    if not found or not names_role(frame):
         return 0
     end = frame.rindex(found[-1]) + len(found[-1])
     behind = frame[end:]
@@ -189,8 +204,8 @@ def check_frame(layout: Layout, turn: Turn, start: int, end: int, header: str) -
             f"{foreign[0].leaf.message}: {excerpt(layout.text, start, end)}",
             remedy="use a template that keeps them apart: `template: {name: file, path: my_template.jinja}`",
         )
-    for start, end in _frames(turn, start, end):
-        if header.strip() and header.strip() in layout.text[start:end]:
+    for first, last in _frames(turn, start, end):
+        if header.strip() and header.strip() in layout.text[first:last]:
             raise Refused(
                 f"what would be trained on as message {turn.index} (assistant) holds another turn's header: "
                 f"{excerpt(layout.text, start, end)}",
@@ -201,8 +216,8 @@ def check_frame(layout: Layout, turn: Turn, start: int, end: int, header: str) -
 def _frames(turn: Turn, start: int, end: int) -> Iterator[tuple[int, int]]:
     """The stretches of a span in which no second header may stand.
 
-    Between a thought and an answer one may (gpt-oss writes them as two messages, in one go), but not behind a tool call:
-    there the model has stopped.
+    Between a thought and an answer one may (gpt-oss writes them as two messages, in one go), but not behind a tool
+    call: there the model has stopped.
     """
     if not turn.places:
         yield start, end

@@ -96,7 +96,7 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
         _check_operands(operator, left, right)
         return super().call_binop(context, operator, left, right)
 
-    def call(self, context: Any, function: Any, /, *args: Any, **named: Any) -> Any:  # type: ignore[override]
+    def call(self, context: Any, function: Any, /, *args: Any, **named: Any) -> Any:
         """A function or method, unless it is to make a text of a gigantic width."""
         _check_numbers([*args, *named.values()])
         return super().call(context, function, *args, **named)
