@@ -35,7 +35,7 @@ class Harmony:
         at = 0
         while at < len(source.text):
             begin = source.search(_BEGIN, at)
-            if begin is None or begin.start() > at and source.text[at : begin.start()].strip() and at > 0:
+            if begin is None or (begin.start() > at and source.text[at : begin.start()].strip() and at > 0):
                 parts.say(source.text[at : begin.start() if begin else len(source.text)])
             elif begin.start() > at and source.text[at : begin.start()].strip() not in ("", "assistant"):
                 parts.say(source.text[at : begin.start()])

@@ -16,6 +16,8 @@ from .tools import Tools
 _NAMES = ("name", "tool_name", "function", "tool")
 _ARGUMENTS = ("arguments", "parameters", "args", "tool_input")
 _FENCE = re.compile(r"```(?:json)?\s*+")
+_TAIL = re.compile(r"\s*+\]?+\s*+(?:```)?+\s*+")
+_HEAD = re.compile(r'\[?\s*\{\s*"(?:name|type)"\s*:')
 _BETWEEN = re.compile(r"[\s,;]*+")
 
 
@@ -38,20 +40,13 @@ class JsonCalls:
     def __call__(self, source: Source, match: re.Match[str], tools: Tools) -> Region | None:
         """The calls from `match` on; None where it is plain text that mentions the opening."""
         start = match.start()
-        block = _Block(self, source, tools, start, self._body(source, match))
+        block = _Block(self, source, tools, start, match.end())
         if block.empty():
             return block.region
-        if source.text[block.at] not in '{["`':
+        if not source.text.startswith(("{", "[", '"', "```"), block.at):
             return None
         block.read()
         return block.region
-
-    def _body(self, source: Source, match: re.Match[str]) -> int:
-        """Where the JSON starts: past white space and an opening that the model has written twice."""
-        at = match.end()
-        while not self.bare and (again := self.opening.match(source.text, skip_space(source.text, at))):
-            at = again.end()
-        return skip_space(source.text, at)
 
 
 class _Block:
@@ -59,15 +54,14 @@ class _Block:
 
     def __init__(self, form: JsonCalls, source: Source, tools: Tools, start: int, at: int) -> None:
         self.form, self.source, self.tools = form, source, tools
-        self.begin, self.start, self.at = start, start, at
+        self.begin, self.start = start, start
         self.calls: list[ToolCall] = []
         self.region: Region | None = None
-        self.slip = "" if form.bare or at - start < 64 and not self._twice() else "the opening tag is written twice"
-
-    def _twice(self) -> bool:
-        first = self.form.opening.match(self.source.text, self.start)
-        second = self.form.opening.match(self.source.text, skip_space(self.source.text, first.end() if first else 0))
-        return second is not None
+        self.slip = ""
+        self.at = skip_space(source.text, at)
+        while not form.bare and (again := form.opening.match(source.text, self.at)):
+            self.slip = "the opening tag is written twice"
+            self.at = skip_space(source.text, again.end())
 
     def empty(self) -> bool:
         """Whether nothing stands after the opening; `region` then says so."""
@@ -99,7 +93,7 @@ class _Block:
             self._finish()
 
     def _fence(self, at: int) -> int:
-        fence = _FENCE.match(self.source.text, at)
+        fence = _FENCE.match(self.source.text, at) if self.source.text.startswith("`", at) else None
         if fence is None:
             return at
         self.slip = "a code fence around the call"
@@ -113,7 +107,7 @@ class _Block:
     def _is_call(self, part: Part) -> bool:
         """Whether bare JSON reads like a call: without tags, it must have the keys and, if they are known, the name."""
         if part.status == "truncated":
-            head = re.compile(r'\[?\s*\{\s*"(?:name|type)"\s*:').match(self.source.text, self.at)
+            head = _HEAD.match(self.source.text, self.at)
             return head is not None and (bool(self.calls) or self._leads())
         function = _inner(part.value) if isinstance(part.value, Mapping) else {}
         name = next((function[key] for key in _NAMES if isinstance(function.get(key), str)), None)
@@ -145,7 +139,7 @@ class _Block:
 
     def _closing(self, end: int) -> int:
         text, close = self.source.text, self.form.close
-        tail = re.compile(r"\s*+\]?+\s*+(?:```)?+\s*+").match(text, end)
+        tail = _TAIL.match(text, end)
         after = tail.end() if tail else end
         if not close:
             return len(text[:after].rstrip()) if after > end else end

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from typing import Any, Literal
 
 from .calls import Status
-from .literal import MAX_DEPTH, BadLiteral, LiteralReader
+from .literal import MAX_DEPTH, BadLiteralError, LiteralReader
 from .source import Source
 
-# A string, a bracket, or a run of all that may stand between them. Whatever matches none of these ends the value.
-_PIECE = re.compile(r'"(?:[^"\\]++|\\.)*+"|[\[\]{}]|[\s,:\w.+-]++', re.S)
+# All that may stand between two brackets: strings, numbers, words, separators. What follows is a bracket, or no JSON.
+_BETWEEN = r'(?:[\s,:\w.+-]++|"(?:[^"\\]++|\\.)*+")*+'
+_RUN = re.compile(_BETWEEN, re.S)
+_BRACKET = re.compile(_BETWEEN + r"([\[\]{}])", re.S)
 _MATCHING = {"]": "[", "}": "{"}
 
 
@@ -66,17 +68,19 @@ def balanced(text: str, start: int) -> tuple[int, Literal["whole", "cut", "bad"]
     """
     open_brackets: list[str] = []
     at = start
-    while match := _PIECE.match(text, at):
-        piece = match[0]
+    while match := _BRACKET.match(text, at):
+        bracket = match[1]
         at = match.end()
-        if piece in "{[":
-            open_brackets.append(piece)
-        elif piece in _MATCHING and (not open_brackets or open_brackets.pop() != _MATCHING[piece]):
+        if bracket in "{[":
+            open_brackets.append(bracket)
+            if len(open_brackets) > MAX_DEPTH:
+                return at, "bad"
+        elif not open_brackets or open_brackets.pop() != _MATCHING[bracket]:
             return at, "bad"
-        if not open_brackets:
+        elif not open_brackets:
             return at, "whole"
-        if len(open_brackets) > MAX_DEPTH:
-            return at, "bad"
+    run = _RUN.match(text, at)
+    at = run.end() if run else at
     cut = at >= len(text) or text[at] == '"'
     return (len(text), "cut") if cut else (at, "bad")
 
@@ -100,7 +104,7 @@ def _repaired(source: Source, start: int, stop: int, *, closed: bool) -> Part:
     reader = LiteralReader(source.text, stop, close=closed)
     try:
         value, end = reader.value(start)
-    except BadLiteral as error:
+    except BadLiteralError as error:
         source.spend(error.at - start)
         at_end = error.cut and stop == len(source.text)
         unclosed = error.cut and closed and balanced(source.text, start)[1] == "cut" and error.at < stop

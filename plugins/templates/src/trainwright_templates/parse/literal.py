@@ -21,7 +21,7 @@ WORDS = {
 GEMMA_QUOTE = '<|"|>'
 
 
-class BadLiteral(Exception):
+class BadLiteralError(Exception):
     """There is no literal here.
 
     Attributes:
@@ -56,11 +56,11 @@ class LiteralReader:
         """The value that starts at `at` (white space may precede it) and where it ends.
 
         Raises:
-            BadLiteral: There is none.
+            BadLiteralError: There is none.
         """
         at = self._present(at)
         if depth > MAX_DEPTH:
-            raise BadLiteral(at)
+            raise BadLiteralError(at)
         first = self.text[at]
         if first == "{":
             return self._mapping(at + 1, depth)
@@ -76,17 +76,17 @@ class LiteralReader:
             start = at + len(GEMMA_QUOTE)
             shut = self.text.find(GEMMA_QUOTE, start, self.end)
             if shut == -1:
-                raise BadLiteral(at, cut=True)
+                raise BadLiteralError(at, cut=True)
             return self.text[start:shut], shut + len(GEMMA_QUOTE)
         match = _QUOTED[self.text[at]].match(self.text, at, self.end)
         if match is None:
-            raise BadLiteral(at, cut=True)
+            raise BadLiteralError(at, cut=True)
         return unescape(match[1]), match.end()
 
     def _present(self, at: int) -> int:
         at = skip_space(self.text, at)
         if at >= self.end:
-            raise BadLiteral(self.end, cut=True)
+            raise BadLiteralError(self.end, cut=True)
         return at
 
     def _scalar(self, at: int) -> tuple[Any, int]:
@@ -96,7 +96,7 @@ class LiteralReader:
         word = _WORD.match(self.text, at, self.end)
         if word and word[0] in WORDS:
             return WORDS[word[0]], word.end()
-        raise BadLiteral(at, cut=word is not None and word.end() == self.end)
+        raise BadLiteralError(at, cut=word is not None and word.end() == self.end)
 
     def _mapping(self, at: int, depth: int) -> tuple[dict[str, Any], int]:
         found: dict[str, Any] = {}
@@ -104,7 +104,7 @@ class LiteralReader:
             key, at = self._key(self._present(at))
             at = self._present(at)
             if self.text[at] not in ":=":
-                raise BadLiteral(at)
+                raise BadLiteralError(at)
             found[key], at = self.value(at + 1, depth + 1)
             at = self._separated(at, "}")
         return found, end
@@ -122,7 +122,7 @@ class LiteralReader:
             return self.string(at)
         match = _KEY.match(self.text, at, self.end)
         if match is None:
-            raise BadLiteral(at)
+            raise BadLiteralError(at)
         return match[0].rstrip(), match.end()
 
     def _closed(self, at: int, closer: str) -> int:
@@ -142,7 +142,7 @@ class LiteralReader:
             return at + 1
         if at < self.end and not self._closed_here(at, closer):
             if self.text[at] in "]})":
-                raise BadLiteral(at)
+                raise BadLiteralError(at)
             self.slips.append("a comma is missing")
         return at
 
@@ -155,7 +155,7 @@ def read_number(text: str, at: int = 0) -> int | float:
     try:
         return int(text) if text.lstrip("+-").isdigit() else float(text)
     except ValueError as error:
-        raise BadLiteral(at) from error
+        raise BadLiteralError(at) from error
 
 
 def unescape(text: str) -> str:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from .calls import Reading, Region, ToolCall
-from .literal import BadLiteral, LiteralReader
+from .literal import BadLiteralError, LiteralReader
 from .source import Source, skip_space
 from .tools import Tools
 
@@ -46,7 +46,7 @@ class PythonCalls:
     def _is_call(self, source: Source, start: int, at: int, tools: Tools) -> bool:
         call = _CALL.match(source.text, at)
         leads = not source.text[max(0, start - 64) : start].strip()
-        return call is not None and (call["name"] in tools if tools else leads) and source.spend(16)
+        return call is not None and (call["name"] in tools if tools else leads) and source.budget > 0
 
     def _read(self, source: Source, start: int, at: int, tools: Tools) -> Region | None:
         calls: list[ToolCall] = []
@@ -55,7 +55,7 @@ class PythonCalls:
             reading = Reading(call["name"])
             try:
                 at = self._arguments(source, call.end(), reading, tools)
-            except BadLiteral as error:
+            except BadLiteralError as error:
                 return self._failed(source, begin, error, reading, calls)
             calls.append(reading.at(text, begin, at))
             begin = at
@@ -71,17 +71,17 @@ class PythonCalls:
         reader = LiteralReader(text)
         while not text.startswith(")", at := skip_space(text, at)):
             if at >= len(text):
-                raise BadLiteral(at, cut=True)
+                raise BadLiteralError(at, cut=True)
             keyword = _KEYWORD.match(text, at)
             if keyword is None:
-                raise BadLiteral(at, cut=len(text) - at < 128 and _BARE.fullmatch(text, at) is not None)
+                raise BadLiteralError(at, cut=len(text) - at < 128 and _BARE.fullmatch(text, at) is not None)
             reading.arguments[keyword["key"]], at = self._value(source, keyword, reader, reading, tools)
             at = skip_space(text, at)
             if text.startswith(",", at):
                 at += 1
             elif at < len(text) and text[at] != ")":
                 if not _MORE.match(text, at):
-                    raise BadLiteral(at)
+                    raise BadLiteralError(at)
                 reading.slip("a comma is missing")
         for slip in reader.slips:
             reading.slip(slip)
@@ -98,7 +98,7 @@ class PythonCalls:
         try:
             value, end = reader.value(at)
             return self._typed(value, keyword["key"], reading, tools), end
-        except BadLiteral as error:
+        except BadLiteralError as error:
             bare = _BARE.match(text, at)
             if error.cut or bare is None or bare.end() >= len(text) or error.at != at:
                 raise
@@ -117,19 +117,19 @@ class PythonCalls:
     def _verbatim(self, text: str, at: int) -> tuple[str, int]:
         end = _ENDS[text[at]].search(text, at + 1)
         if end is None:
-            raise BadLiteral(at, cut=True)
+            raise BadLiteralError(at, cut=True)
         return text[at + 1 : end.start()], end.start() + 1
 
     def _failed(
-        self, source: Source, begin: int, error: BadLiteral, reading: Reading, calls: list[ToolCall]
+        self, source: Source, begin: int, error: BadLiteralError, reading: Reading, calls: list[ToolCall]
     ) -> Region | None:
-        """What was read before, and the call that has no reading; bare brackets that only begin like a call are text."""
+        """What was read before, and the call that has no reading; bare brackets that only begin like one are text."""
         shut = source.find(self.close, begin) if self.close else -1
         if error.cut and (shut == -1 or self.verbatim):
             reading.fail("the text ends inside the call", "truncated")
             return Region(len(source.text), (*calls, reading.at(source.text, begin, len(source.text))))
         if not self.close and not calls:
-            source.spend(error.at - begin)
+            source.spend(error.at - begin + 64)
             return None
         end = shut + len(self.close) if shut != -1 else max(error.at, begin + 1)
         reading.fail(f"not Python's spelling of a call at character {error.at}")
@@ -175,7 +175,7 @@ class GemmaCalls:
         reader = LiteralReader(text)
         try:
             reading.arguments, end = reader.value(match.end())
-        except BadLiteral as error:
+        except BadLiteralError as error:
             return self._failed(source, match, reading, error)
         for slip in reader.slips:
             reading.slip(slip)
@@ -188,7 +188,7 @@ class GemmaCalls:
             reading.slip("the closing tag is missing")
         return Region(end, (reading.at(text, match.start(), end),))
 
-    def _failed(self, source: Source, match: re.Match[str], reading: Reading, error: BadLiteral) -> Region:
+    def _failed(self, source: Source, match: re.Match[str], reading: Reading, error: BadLiteralError) -> Region:
         start = match.start()
         if error.cut:
             reading.fail("the text ends inside the call", "truncated")

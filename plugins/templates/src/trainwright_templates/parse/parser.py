@@ -13,7 +13,8 @@ from .tools import Tools
 
 # What ends a turn, in the families whose formats are here. A model's own stop tokens are passed as `stops`.
 STOPS = (
-    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|eom|>", "<|end_of_text|>", "<|endoftext|>", "</s>", "<|end|>",
+    "<|im_end|>", "<|eot_id|>", "<|eom_id|>", "<|eot|>", "<|eom|>", "<|end_of_text|>", "<|endoftext|>", "</s>",
+    "<|end|>",
     "<|return|>", "<|call|>", "<end_of_turn>", "<turn|>", "<|tool_response>", "<|END_OF_TURN_TOKEN|>", "[e~[",
     "<｜end▁of▁sentence｜>", "<|user|>", "<|observation|>", "<seed:eos>", "[|endofturn|]",
     "<end_of_sentence>", "<｜hy_eos:opensource｜>", "<|stop|>",

@@ -19,8 +19,8 @@ class TaggedCalls:
 
     Attributes:
         opening: The call's opening, with the name as group `name`.
-        parameter: A parameter's opening, with its name as group `key`; a group `string` says `true` or `false` where the
-            format marks strings.
+        parameter: A parameter's opening, with its name as group `key`; a group `string` says `true` or `false` where
+            the format marks strings.
         shut: A parameter's closing tag.
         close: The call's closing tags, each of which white space may precede.
         cdata: Whether a value may stand in `<![CDATA[…]]>`.
@@ -61,7 +61,7 @@ class TaggedCalls:
         return following.start() if following else len(source.text)
 
     def _value_end(self, source: Source, start: int) -> int | None:
-        """Where the value that starts at `start` ends: the first closing tag that a parameter or the call's end follows."""
+        """Where the value from `start` on ends: the first closing tag that a parameter or the call's end follows."""
         boundary = self._boundary(source, start)
         at = source.find(self.shut, start)
         first = None

@@ -6,7 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
-from .literal import WORDS, BadLiteral, LiteralReader
+from .literal import WORDS, BadLiteralError, LiteralReader
 from .source import skip_space
 
 Schema = Mapping[str, Any]
@@ -49,7 +49,7 @@ class Tools:
     def typed(self, name: str, key: str, text: str) -> Any:
         """The value that an untyped `text` (an XML parameter's) stands for.
 
-        A parameter whose schema names a type gets that type where the text spells it, and the text itself where not. One
+        A parameter whose schema names a type gets that type where the text spells it, else the text itself. One
         without a schema gets JSON's reading if there is one, else the text.
         """
         types = schema_types(self.parameter(name, key))
@@ -104,7 +104,7 @@ def spelled(text: str) -> Any:
     reader = LiteralReader(text)
     try:
         value, end = reader.value(0)
-    except (BadLiteral, RecursionError):
+    except (BadLiteralError, RecursionError):
         return text
     return value if not reader.slips and skip_space(text, end) == len(text) else text
 

@@ -1,1 +1,1 @@
-"""The formats that this package brings, one file each; found through the entry points `trainwright_response_formats`."""
+"""The formats that this package brings, a file a family, found by the entry points `trainwright_response_formats`."""

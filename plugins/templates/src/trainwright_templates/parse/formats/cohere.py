@@ -2,8 +2,8 @@
 
 import re
 
-from ..format import TaggedFormat, Thinking
-from ..json_calls import JsonCalls
+from trainwright_templates.parse.format import TaggedFormat, Thinking
+from trainwright_templates.parse.json_calls import JsonCalls
 
 _OPENING = re.compile(r"<\|START_ACTION\|>")
 FORMAT = TaggedFormat(

@@ -2,9 +2,9 @@
 
 import re
 
-from ..format import TaggedFormat
-from ..headed_calls import HeadedCalls
-from ..tagged_calls import TaggedCalls
+from trainwright_templates.parse.format import TaggedFormat
+from trainwright_templates.parse.headed_calls import HeadedCalls
+from trainwright_templates.parse.tagged_calls import TaggedCalls
 
 _BEGIN = r"(?:<｜tool▁calls▁begin｜>\s*+)?<｜tool▁call▁begin｜>"
 _OUTER = "<｜tool▁calls▁end｜>"

@@ -2,8 +2,8 @@
 
 import re
 
-from ..format import TaggedFormat, Thinking
-from ..literal_calls import GemmaCalls
+from trainwright_templates.parse.format import TaggedFormat, Thinking
+from trainwright_templates.parse.literal_calls import GemmaCalls
 
 _OPENING = re.compile(r"<\|tool_call>\s*+(?:call:)?(?P<name>[^{}\s<>]{1,128}+)(?=\{)")
 FORMAT = TaggedFormat(

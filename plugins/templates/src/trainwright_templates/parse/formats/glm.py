@@ -1,9 +1,9 @@
-"""GLM-4.5 and later, Laguna: a name, then `<arg_key>` and `<arg_value>`; and Hunyuan 3, which adds a suffix to each tag."""
+"""GLM-4.5 and later, Laguna: a name, then `<arg_key>` and `<arg_value>`; and Hunyuan 3, whose tags have a suffix."""
 
 import re
 
-from ..format import TaggedFormat, Thinking
-from ..tagged_calls import TaggedCalls
+from trainwright_templates.parse.format import TaggedFormat, Thinking
+from trainwright_templates.parse.tagged_calls import TaggedCalls
 
 _NAME = r"(?P<name>[\w.\-:/]{1,128}+)\s*+"
 _GLM = re.compile(rf"<tool_call>\s*+{_NAME}(?=<arg_key>|</tool_call>|\Z)")

@@ -1,5 +1,5 @@
 """gpt-oss: see `harmony.py`."""
 
-from ..harmony import Harmony
+from trainwright_templates.parse.harmony import Harmony
 
 FORMAT = Harmony()

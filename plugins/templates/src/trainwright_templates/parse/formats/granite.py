@@ -2,8 +2,8 @@
 
 import re
 
-from ..format import THINK, TaggedFormat
-from ..json_calls import JsonCalls
+from trainwright_templates.parse.format import THINK, TaggedFormat
+from trainwright_templates.parse.json_calls import JsonCalls
 
 _LIST = re.compile(r"<\|tool_call\|>")
 _EACH = re.compile(r"<function_call>")

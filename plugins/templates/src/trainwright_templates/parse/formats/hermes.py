@@ -2,8 +2,8 @@
 
 import re
 
-from ..format import TaggedFormat
-from ..json_calls import JsonCalls
+from trainwright_templates.parse.format import TaggedFormat
+from trainwright_templates.parse.json_calls import JsonCalls
 
 _OPENING = re.compile(r"<tool_call>")
 FORMAT = TaggedFormat("hermes", _OPENING, JsonCalls(_OPENING, "</tool_call>"))

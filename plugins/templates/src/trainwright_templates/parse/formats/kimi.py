@@ -2,8 +2,8 @@
 
 import re
 
-from ..format import TaggedFormat, Thinking
-from ..headed_calls import HeadedCalls
+from trainwright_templates.parse.format import TaggedFormat, Thinking
+from trainwright_templates.parse.headed_calls import HeadedCalls
 
 _OPENING = re.compile(
     r"(?:<\|tool_calls_section_begin\|>\s*+)?<\|tool_call_begin\|>\s*+(?:functions\.)?(?P<name>[^<>\s]{1,128}?)(?::\d{1,9}+)?"

@@ -2,8 +2,8 @@
 
 import re
 
-from ..format import TaggedFormat
-from ..tagged_calls import TaggedCalls
+from trainwright_templates.parse.format import TaggedFormat
+from trainwright_templates.parse.tagged_calls import TaggedCalls
 
 _OPENING = re.compile(r'(?:<minimax:tool_call>\s*+)?<invoke name="(?P<name>[^"<>\n]{1,256}+)">')
 _PARAMETER = re.compile(r'<parameter name="(?P<key>[^"<>\n]{1,256}+)">')

@@ -2,9 +2,9 @@
 
 import re
 
-from ..format import TaggedFormat, Thinking
-from ..headed_calls import HeadedCalls
-from ..json_calls import JsonCalls
+from trainwright_templates.parse.format import TaggedFormat, Thinking
+from trainwright_templates.parse.headed_calls import HeadedCalls
+from trainwright_templates.parse.json_calls import JsonCalls
 
 _THINK = (Thinking("[THINK]", "[/THINK]"), Thinking("<think>", "</think>"))
 _LIST = re.compile(r"\[TOOL_CALLS\]")

@@ -2,8 +2,8 @@
 
 import re
 
-from ..format import TaggedFormat
-from ..literal_calls import PythonCalls
+from trainwright_templates.parse.format import TaggedFormat
+from trainwright_templates.parse.literal_calls import PythonCalls
 
 _BARE = re.compile(r"\[(?=\s*+[A-Za-z_][\w.\-]{0,127}+\()")
 _LFM = re.compile(r"<\|tool_call_start\|>")

@@ -1,9 +1,9 @@
-"""Lists and lines of JSON between plural tags: Jamba, Apriel, Hunyuan, MiniMax M1 (`<tool_calls>`), Nemotron 2 (`<TOOLCALL>`)."""
+"""Lists and lines of JSON between tags: Jamba, Apriel, Hunyuan, MiniMax M1 (`<tool_calls>`), Nemotron 2 (`<TOOLCALL>`)."""
 
 import re
 
-from ..format import THINK, TaggedFormat, Thinking
-from ..json_calls import JsonCalls
+from trainwright_templates.parse.format import THINK, TaggedFormat, Thinking
+from trainwright_templates.parse.json_calls import JsonCalls
 
 _PLURAL = re.compile(r"<tool_calls>")
 _UPPER = re.compile(r"<TOOLCALL>")

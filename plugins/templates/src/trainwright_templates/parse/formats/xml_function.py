@@ -2,9 +2,9 @@
 
 import re
 
-from ..format import THINK, TaggedFormat, Thinking
-from ..headed_calls import HeadedCalls
-from ..tagged_calls import TaggedCalls
+from trainwright_templates.parse.format import THINK, TaggedFormat, Thinking
+from trainwright_templates.parse.headed_calls import HeadedCalls
+from trainwright_templates.parse.tagged_calls import TaggedCalls
 
 _PARAMETER = re.compile(r"<parameter=(?P<key>[^<>\n]{1,256}+)>")
 _QWEN = re.compile(r"(?:<tool_call>\s*+)?<function=(?P<name>[^<>\n]{1,256}+)>")
@@ -25,6 +25,9 @@ SEED = TaggedFormat(
     thinking=(Thinking("<seed:think>", "</seed:think>"),),
 )
 MINICPM = TaggedFormat(
-    "minicpm", _MINICPM, TaggedCalls(_MINICPM, _MINICPM_PARAMETER, "</param>", ("</function>",), cdata=True), thinking=(THINK,)
+    "minicpm",
+    _MINICPM,
+    TaggedCalls(_MINICPM, _MINICPM_PARAMETER, "</param>", ("</function>",), cdata=True),
+    thinking=(THINK,),
 )
 FUNCTIONARY = TaggedFormat("functionary", _FUNCTIONARY, HeadedCalls(_FUNCTIONARY, "</function>"))
