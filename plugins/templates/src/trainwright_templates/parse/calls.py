@@ -5,6 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
+# Calls read in one response. A text that holds more is no answer; what follows is one malformed call.
+MAX_CALLS = 1024
+
 Status = Literal["ok", "repaired", "truncated", "malformed"]
 
 

@@ -7,7 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Protocol, runtime_checkable
 
-from .calls import Region, Response, ToolCall
+from .calls import MAX_CALLS, Reading, Region, Response, ToolCall
 from .source import Source, skip_space
 from .tools import Tools
 
@@ -77,7 +77,10 @@ class TaggedFormat:
             region, match = self._next(source, at, tools)
             end = match.start() if match else len(source.text)
             parts.say(source.text[at:end], before_call=region is not None)
-            if region is None:
+            if region is None or match is None:
+                break
+            if len(parts.calls) >= MAX_CALLS:
+                parts.give_up(source.text, match.start())
                 break
             parts.calls.extend(region.calls)
             parts.beside_marker = True
@@ -136,6 +139,12 @@ class Parts:
         text = text.rstrip() if before_call else text
         if text:
             self.pieces.append(text)
+
+    def give_up(self, text: str, start: int) -> None:
+        """Take the rest of the text for one call that cannot be executed."""
+        reading = Reading()
+        reading.fail(f"more than {MAX_CALLS} calls")
+        self.calls.append(reading.at(text, start, len(text)))
 
     def response(self, noise: tuple[str, ...] = ()) -> Response:
         """The finished response."""

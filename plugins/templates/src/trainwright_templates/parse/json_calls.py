@@ -8,7 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from .calls import Reading, Region, ToolCall
+from .calls import MAX_CALLS, Reading, Region, ToolCall
 from .jsons import Part, read_json
 from .source import Source, skip_space
 from .tools import Tools
@@ -80,7 +80,7 @@ class _Block:
     def read(self) -> None:
         """Read object after object up to the closing tag or to what is no call."""
         at = self._open_list(self._fence(self.at))
-        while True:
+        while len(self.calls) <= MAX_CALLS:
             part = read_json(self.source, at, self.form.close, self.form.opening if not self.form.bare else None)
             if self.form.bare and not self._is_call(part):
                 break

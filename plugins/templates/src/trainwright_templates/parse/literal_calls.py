@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
-from .calls import Reading, Region, ToolCall
+from .calls import MAX_CALLS, Reading, Region, ToolCall
+from .jsons import balanced
 from .literal import BadLiteralError, LiteralReader
 from .source import Source, skip_space
 from .tools import Tools
@@ -51,7 +53,7 @@ class PythonCalls:
     def _read(self, source: Source, start: int, at: int, tools: Tools) -> Region | None:
         calls: list[ToolCall] = []
         text, begin = source.text, start
-        while call := _CALL.match(text, at):
+        while len(calls) <= MAX_CALLS and (call := _CALL.match(text, at)):
             reading = Reading(call["name"])
             try:
                 at = self._arguments(source, call.end(), reading, tools)
@@ -96,7 +98,7 @@ class PythonCalls:
         if self.verbatim and text[at : at + 1] in ("'", '"'):
             return self._verbatim(text, at)
         try:
-            value, end = reader.value(at)
+            value, end = self._json(text, at) or reader.value(at)
             return self._typed(value, keyword["key"], reading, tools), end
         except BadLiteralError as error:
             bare = _BARE.match(text, at)
@@ -104,6 +106,16 @@ class PythonCalls:
                 raise
             reading.slip("a string without quotes")
             return tools.typed(reading.name, keyword["key"], bare[0].strip()), bare.end()
+
+    def _json(self, text: str, at: int) -> tuple[Any, int] | None:
+        """A list or object that is JSON as it stands, which the standard library reads much faster."""
+        if text[at : at + 1] not in ("[", "{"):
+            return None
+        end, how = balanced(text, at)
+        try:
+            return (json.loads(text[at:end]), end) if how == "whole" else None
+        except ValueError:
+            return None
 
     def _typed(self, value: Any, key: str, reading: Reading, tools: Tools) -> Any:
         """A quoted number or object where the schema has no string is what it spells."""

@@ -1,4 +1,4 @@
-"""Lists and lines of JSON between tags: Jamba, Apriel, Hunyuan, MiniMax M1 (`<tool_calls>`), Nemotron 2 (`<TOOLCALL>`)."""
+"""JSON lists and lines between tags: Jamba, Apriel, Hunyuan, MiniMax M1 (`<tool_calls>`), Nemotron 2 (`<TOOLCALL>`)."""
 
 import re
 
