@@ -12,13 +12,13 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from trainwright_templates.generate import cache
-from trainwright_templates.generate.frames import Unlearnable, learn, sights
+from trainwright_templates.generate.frames import UnlearnableError, learn, sights
 from trainwright_templates.generate.judge import fault
-from trainwright_templates.generate.pieces import cut, mark_of, with_marks
+from trainwright_templates.generate.pieces import STRICT, WIDE, cut, mark_of, with_marks
 from trainwright_templates.generate.probes import Probe, probes
 from trainwright_templates.generate.source import has_markers, without_markers
 from trainwright_templates.generate.write import written
-from trainwright_templates.render.sandbox import count_loops
+from trainwright_templates.render.sandbox import RenderError, count_loops
 from trainwright_templates.render.template import Template, prepared
 
 
@@ -73,26 +73,38 @@ def _made(template: Template, seen: list[Probe], stops: Sequence[str]) -> Genera
         if not fault(source, source, seen, template.special):
             return Generated(source, "the template's own generation markers are right")
         source = without_markers(source)
-    try:
-        text = _in_pieces(source, template, masked, stops)
-    except Unlearnable as error:
-        return Generated("", str(error))
-    wrong = fault(template.source, text, seen, template.special)
-    return Generated("", wrong) if wrong else Generated(text, "generation markers placed around each reply")
+    reasons = []
+    for fields in (STRICT, WIDE):
+        try:
+            text = _in_pieces(source, template, masked, stops, fields)
+        except UnlearnableError as error:
+            reasons.append(str(error))
+            continue
+        wrong = fault(template.source, text, seen, template.special)
+        if not wrong:
+            return Generated(text, "generation markers placed around each reply")
+        reasons.append(wrong)
+    return Generated("", "; ".join(dict.fromkeys(reasons)))
 
 
-def _in_pieces(source: str, template: Template, masked: Sequence[Probe], stops: Sequence[str]) -> str:
+def _in_pieces(source: str, template: Template, masked: Sequence[Probe], stops: Sequence[str], fields: str) -> str:
     mark = mark_of(source)
-    marked = with_marks(source, mark)
+    marked = with_marks(source, mark, fields)
     if marked is None:
-        raise Unlearnable("no loop over messages that prints was found in the template")
+        raise UnlearnableError("no loop over messages that prints was found in the template")
     tree = template.environment.parse(marked)
     count_loops(tree)
     compiled = template.compile(tree)
     seen = []
     for probe in masked:
-        text, pieces = cut(template.run(compiled, prepared(probe.messages), tools=probe.tools, prompt=False), mark)
+        try:
+            marked_text = template.run(compiled, prepared(probe.messages), tools=probe.tools, prompt=False)
+        except RenderError as error:
+            raise UnlearnableError(
+                f"the marked template fails on probe {probe.name}: {error.problems[0].message}"
+            ) from error
+        text, pieces = cut(marked_text, mark)
         if text != probe.text:
-            raise Unlearnable(f"the marked template renders another text on probe {probe.name}")
+            raise UnlearnableError(f"the marked template renders another text on probe {probe.name}")
         seen += list(sights(text, pieces, probe.spans or (), probe.own))
-    return written(source, mark, learn(seen, stops))
+    return written(source, mark, fields, learn(seen, stops))

@@ -1,4 +1,4 @@
-"""Training templates on disk, so that a template is analysed once: by its text, the options and the versions that count."""
+"""Training templates on disk, so that each template is analysed once: by its text, its options and our versions."""
 
 from __future__ import annotations
 

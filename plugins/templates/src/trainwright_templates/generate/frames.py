@@ -1,8 +1,8 @@
 """What stands around the supervised part of each piece of a rendering: learnt from derived masks, as constant strings.
 
-A piece reads, from left to right: a *carry* (the end of the turn before it, where the next message writes its stop token),
-a *head* (the header that the generation prompt writes), what the model must produce, and a *tail* (what follows the stop
-token). Head, tail and carry are the template's own words, never a message's, so a few strings say all.
+A piece reads, from left to right: a *carry* (the end of the turn before it, where the next message writes its stop
+token), a *head* (the header that the generation prompt writes), what the model must produce, and a *tail* (what follows
+the stop token). Head, tail and carry are the template's own words, never a message's, so a few strings say all.
 """
 
 from __future__ import annotations
@@ -46,12 +46,12 @@ class Sight:
         return not any(low < end and start < high for low, high in self.own)
 
 
-class Unlearnable(Exception):
+class UnlearnableError(Exception):
     """Why these pieces and masks follow from no set of frames."""
 
 
 def sights(text: str, pieces: Sequence[Piece], spans: Sequence[Range], own: Sequence[Range]) -> Iterator[Sight]:
-    """What each piece shows; raises `Unlearnable` where one holds two supervised parts, or a part outside a reply."""
+    """What each piece shows; raises `UnlearnableError` where one holds two supervised parts."""
     shown = [piece for piece in pieces if piece.end > piece.start]
     before = ""
     for piece in shown:
@@ -62,10 +62,8 @@ def sights(text: str, pieces: Sequence[Piece], spans: Sequence[Range], own: Sequ
         rest = [part for part in parts if part[2] >= piece.start]
         if carried and piece.kind.lower() == ASSISTANT and not rest and _goes_on(before, piece):
             rest, carry = carried, 0
-        if len(rest) > 1 or (rest and piece.kind.lower() != ASSISTANT):
-            raise Unlearnable(
-                f"supervised text in two parts or outside a reply: {text[piece.start : piece.end]!r:.120}"
-            )
+        if len(rest) > 1:
+            raise UnlearnableError(f"a reply's text has two supervised parts: {text[piece.start : piece.end]!r:.200}")
         head, tail = (rest[0][0] - piece.start, rest[0][1] - piece.start) if rest else (None, 0)
         mine = tuple((a - piece.start, b - piece.start) for a, b in own if a < piece.end and b > piece.start)
         is_open = any(a < piece.start <= b for a, b in spans)
@@ -118,7 +116,7 @@ class Frames:
 
 
 def learn(seen: Iterable[Sight], stops: Sequence[str]) -> Frames:
-    """The frames that give every sight its parts, told apart by as little as will do; raises `Unlearnable`."""
+    """The frames that give every sight its parts, told apart by as little as will do; raises `UnlearnableError`."""
     every = list(dict.fromkeys(seen))
     why = "no reply was seen"
     for by, key in KEYS.items():
@@ -131,7 +129,7 @@ def learn(seen: Iterable[Sight], stops: Sequence[str]) -> Frames:
         if wrong is not None:
             rule = rules[key(wrong)]
             why = f"the frame of {wrong} cannot be told: {rule.parts(wrong.text, wrong.open)} by {rule}"
-    raise Unlearnable(why)
+    raise UnlearnableError(why)
 
 
 def _add(rules: Rules, sight: Sight, stops: Sequence[str]) -> None:

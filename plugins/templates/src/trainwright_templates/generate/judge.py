@@ -1,7 +1,7 @@
 """Whether a training template does what the original does, in the renderer that users will run it in.
 
-What is compared is transformers' own `apply_chat_template`, not our sandbox: its generation tracker has rules of its own
-(a block inside a macro is shifted, a variable set inside a block is lost), and they are what training will see.
+What is compared is transformers' own `apply_chat_template`, not our sandbox: its generation tracker has rules of its
+own (a block inside a macro is shifted, a variable set inside a block is lost), and they are what training will see.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""What a training template must do on the probe conversations: the text and the mask of each, from the masks' derivation."""
+"""What a training template must do on the probe conversations: the text of each, and the mask that is derived."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainwright.errors import TrainwrightError
-from trainwright_templates.engine.spans import Derived, derive
+from trainwright_templates.engine.derive import Derived, Engine
 from trainwright_templates.generate.frames import Range
 from trainwright_templates.render.sandbox import RenderError
 from trainwright_templates.render.template import Template
@@ -39,6 +39,7 @@ class Probe:
 
 def probes(template: Template, stops: Sequence[str], prefill: bool) -> Iterator[Probe]:
     """Every probe conversation that the template renders, with its mask where one can be derived."""
+    engines = [Engine(template, stops=given, prefill=prefill) for given in (stops, ())]
     for name, row in shapes().items():
         messages, tools = row["messages"], row.get("tools")
         try:
@@ -46,14 +47,14 @@ def probes(template: Template, stops: Sequence[str], prefill: bool) -> Iterator[
         except RenderError:
             continue
         try:
-            found = _derived(template, messages, tools, stops, prefill, text)
+            found = _derived(engines, messages, tools, text)
         except TrainwrightError as error:
             yield Probe(name, messages, tools, text, None, why=error.problems[0].message)
             continue
         yield Probe(name, messages, tools, text, tuple((s.start, s.end) for s in found.spans), tuple(found.sources))
 
 
-def _derived(template: Template, messages: Any, tools: Any, stops: Sequence[str], prefill: bool, text: str) -> Derived:
-    """The mask over the template's own text: without the stop tokens that derivation adds where a template has none."""
-    found = derive(template, messages, tools, stops=stops, prefill=prefill)
-    return found if found.text == text else derive(template, messages, tools, stops=(), prefill=prefill)
+def _derived(engines: Sequence[Engine], messages: Any, tools: Any, text: str) -> Derived:
+    """The mask over the template's own text: without the stop tokens that are added where a template writes none."""
+    found = engines[0].derive(messages, tools)
+    return found if found.text == text else engines[1].derive(messages, tools)

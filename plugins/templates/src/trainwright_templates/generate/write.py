@@ -60,20 +60,16 @@ _KEY = {
 }
 
 
-def written(source: str, mark: str, frames: Frames) -> str:
+def written(source: str, mark: str, fields: str, frames: Frames) -> str:
     """The training template of an original, for frames learnt with these marks."""
-    marked = with_marks(source.removesuffix("\n"), mark)
+    marked = with_marks(source.removesuffix("\n"), mark, fields)
     ending = _PRINT.replace("RULES", _rules(frames)).replace("MARK", mark).replace("KEY", _KEY[frames.by])
     return f"{_HEAD}{marked}{ending}"
 
 
 def _rules(frames: Frames) -> str:
-    entries = [f"{_literal(key)}: {_rule(rule)}" for key, rule in sorted(_with_default(frames).items())]
+    entries = [f"{_literal(key)}: {_rule(rule)}" for key, rule in sorted(frames.rules.items())]
     return "{" + ", ".join(entries) + "}"
-
-
-def _with_default(frames: Frames) -> dict[str, Rules]:
-    return frames.rules
 
 
 def _rule(rule: Rules) -> str:
