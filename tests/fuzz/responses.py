@@ -1,4 +1,4 @@
-"""Fuzzes every response format with atheris: `pip install atheris && python tests/fuzz/responses.py -max_total_time=60`.
+"""Fuzzes every response format with atheris: `pip install atheris; python tests/fuzz/responses.py -max_total_time=60`.
 
 It looks for texts that raise, hang, break the order of spans, or show text of the prompt. CI does not run it.
 """

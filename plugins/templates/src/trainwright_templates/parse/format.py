@@ -11,6 +11,9 @@ from .calls import MAX_CALLS, Reading, Region, Response, ToolCall
 from .source import Source, skip_space
 from .tools import Tools
 
+# Openings that may start no call before the rest of a text is content: each costs a look at what follows.
+MAX_MENTIONS = 4096
+
 Read = Callable[[Source, re.Match[str], Tools], Region | None]
 
 
@@ -113,6 +116,9 @@ class TaggedFormat:
             if region is not None:
                 return region, match
             at = max(match.end(), match.start() + 1)
+            source.mentions += 1
+            if source.mentions > MAX_MENTIONS:
+                break
         return None, None
 
 

@@ -22,6 +22,7 @@ class Source:
     def __init__(self, text: str) -> None:
         self.text = text
         self.budget = REPAIR_BUDGET
+        self.mentions = 0  # openings looked at that started no call
         self._found: dict[str, tuple[int, int]] = {}
         self._matches: dict[re.Pattern[str], tuple[int, re.Match[str] | None]] = {}
 
