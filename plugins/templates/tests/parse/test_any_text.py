@@ -1,10 +1,11 @@
 """Whatever the text: nothing raises, spans lie in order, and nothing is lost or made up."""
 
 import pytest
-from hypothesis import given, settings
-from hypothesis import strategies as st
 
 from trainwright_templates.parse import Parser, format_names, to_message
+
+hypothesis = pytest.importorskip("hypothesis")
+st = pytest.importorskip("hypothesis.strategies")
 
 MARKERS = [
     "<tool_call>", "</tool_call>", "<function=f>", "</function>", "<parameter=a>", "</parameter>", "<arg_key>a</arg_key>",  # noqa: E501
@@ -27,8 +28,8 @@ TOOLS = [
 
 
 @pytest.mark.parametrize("name", format_names())
-@settings(max_examples=60, deadline=None)
-@given(
+@hypothesis.settings(max_examples=60, deadline=None)
+@hypothesis.given(
     text=TEXTS, prefix=st.sampled_from(["", "PROMPT<think>", "PROMPT<think></think>", "<|channel|>PROMPT", "PROMPT"])
 )
 def test_any_text_has_a_response(name, text, prefix):
