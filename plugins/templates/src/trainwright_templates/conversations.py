@@ -98,7 +98,11 @@ class Conversations:
             for at, each in enumerate(results)
         ]
         answers = [{**each, "tool_call_id": call["id"]} for each, call in zip(results, calls, strict=True)]
-        said = [{"role": "user", "content": "Ask"}, {"role": "assistant", "content": "", "tool_calls": calls}, *answers]
+        said: list[Mapping[str, Any]] = [
+            {"role": "user", "content": "Ask"},
+            {"role": "assistant", "content": "", "tool_calls": calls},
+            *answers,
+        ]
         messages, tools = self._prepared(said), _listed(tools)
         engine = self._engine(tools)
         derived = engine.derive(messages, tools, turns=[1], **variables)

@@ -65,14 +65,14 @@ def test_reasoning_that_history_drops_is_noted_or_refused(tokenizer):
     messages = [ASK, {**TELL, "reasoning_content": "Grain."}, ASK, {**TELL, "reasoning_content": "Stones."}]
     tokens = ask(tokenizer).tokenize(messages)
     assert [note.partition(":")[0] for note in tokens.notes] == ["dropped_reasoning"]
-    with pytest.raises(DataError, match="`template.reasoning` is `refuse`"):
+    with pytest.raises(DataError, match=r"`template.reasoning` is `refuse`"):
         ask(tokenizer, reasoning="refuse").tokenize(messages)
 
 
 def test_dropped_tool_calls_are_refused(tokenizer):
     tokenizer.chat_template = CHATML
     call = {"type": "function", "function": {"name": "get_weather", "arguments": {"city": "Oslo"}}}
-    with pytest.raises(DataError, match="get_weather|tool call"):
+    with pytest.raises(DataError, match=r"get_weather|tool call"):
         ask(tokenizer).tokenize([ASK, {"role": "assistant", "content": "I look.", "tool_calls": [call]}])
 
 
@@ -82,7 +82,7 @@ def test_a_stop_token_that_is_not_written_is_added(tokenizer):
     )
     tokens = ask(tokenizer, stops=()).tokenize([ASK, TELL])
     assert "no_stop" in tokens.notes[0]
-    with pytest.raises(DataError, match="`template.unstopped` is `refuse`"):
+    with pytest.raises(DataError, match=r"`template.unstopped` is `refuse`"):
         ask(tokenizer, stops=(), unstopped="refuse").tokenize([ASK, TELL])
     added = ask(tokenizer, stops=(), stop=("<|im_end|>",)).tokenize([ASK, TELL])
     assert said(tokenizer, added).endswith("<|im_end|>")
