@@ -1,10 +1,10 @@
 """From a derived mask to tokens: each stretch by itself, and texts of the data never as control tokens.
 
 A span is tokenised apart from what is around it, as generation would: then no token lies on both sides of its
-boundary. Where a text of the data spells a special token (`<|im_end|>` in a question about chat templates), that stretch
-is tokenised as plain text. Tokenizers that write a piece otherwise when it stands alone (SentencePiece's leading space)
-are recognised by what their tokens decode to; there the text is tokenised at once and each token must belong to one
-side.
+boundary. Where a text of the data spells a special token (`<|im_end|>` in a question about chat templates), that
+stretch is tokenised as plain text. Tokenizers that write a piece otherwise when it stands alone (SentencePiece's
+leading space) are recognised by what their tokens decode to; there the text is tokenised at once, and each token must
+belong to one side.
 """
 
 from __future__ import annotations

@@ -79,6 +79,8 @@ def _of_turn(leaf: Leaf, places: list[Place]) -> Iterator[Note]:
 
 
 def _inside(place: Place, spans: Collection[Span]) -> bool:
-    if not place.whole:  # of a text that was cut only one end is known for sure
-        return any(span.start < place.end and place.start < span.end for span in spans)
-    return any(span.start <= place.start and place.end <= span.end for span in spans)
+    # The prompt may have written its beginning (`<think>`); of a text that was cut only one end is known for sure.
+    return any(
+        span.start < place.end and place.start < span.end and (place.end <= span.end or not place.whole)
+        for span in spans
+    )

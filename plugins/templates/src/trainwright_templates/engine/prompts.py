@@ -40,6 +40,7 @@ class Prompts:
         self._tools, self._variables = tools, variables
         self._known: dict[tuple[Any, ...], str] = {}
         self._exact: dict[int, str] = {}
+        self._beginnings: dict[tuple[Any, ...], set[tuple[str, str]]] = {}
 
     def probable(self, turn: int) -> str:
         """The end of the prompt before a turn, as it was before the first turn of this kind.
@@ -61,6 +62,14 @@ class Prompts:
         if turn not in self._exact:
             self._exact[turn] = self._render(self._messages[:turn])
         return self._exact[turn]
+
+    def as_known(self, turn: int, beginning: tuple[str, str]) -> bool:
+        """Whether a turn of this kind was found to begin so, by a prompt that was rendered for it."""
+        return beginning in self._beginnings.get(self._kind(turn), ())
+
+    def know(self, turn: int, beginning: tuple[str, str]) -> None:
+        """Note how a turn begins: what the prompt has written of it, and what the prompt goes on with."""
+        self._beginnings.setdefault(self._kind(turn), set()).add(beginning)
 
     def headers_after_a_question(self) -> list[str]:
         """What turns begin with behind a user's message, as far as the prompt has written it: in the past, and last.

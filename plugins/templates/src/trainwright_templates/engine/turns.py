@@ -93,8 +93,9 @@ def beginning(layout: Layout, turn: Turn, prompts: Prompts) -> tuple[int, Overla
     before = text[: turn.start]
     try:
         found = overlap(prompts.probable(turn.index), region, before)
-        if not found.whole or not found.length:
+        if not prompts.as_known(turn.index, (region[: found.length], found.rest)):
             found = overlap(prompts.exact(turn.index), region, before)
+            prompts.know(turn.index, (region[: found.length], found.rest))
     except RenderError as error:
         found = _opening(turn, region, prompts, error)
     start = turn.start + found.length
@@ -167,6 +168,7 @@ def ending(layout: Layout, turn: Turn, start: int, stops: Sequence[str], header:
     said = max([start, *(place.end for place in turn.places)])
     end = turn.parts[-1].end if turn.parts[-1].end >= said else turn.end
     frame = text[said:end]
+    stops = [stop for stop in stops if stop not in controls(header)]
     found = [(place, stop) for stop in stops if (place := frame.find(stop)) >= 0]
     if found:
         place = said + min(found)[0]
