@@ -32,7 +32,9 @@ def _behind_answer(layout: Layout, last: bool) -> list[str]:
     frame = layout.text[ends[-1] : end].strip()
     if frame:
         lead = leading_controls(frame)
-        return [] if frame[len(lead) :].strip() else controls(lead)
+        # Of a template that adds an empty turn behind each answer, that turn's header is among them.
+        header = layout.text[pieces[0].start : ends[0]] if pieces else ""
+        return [] if frame[len(lead) :].strip() else [each for each in controls(lead) if each not in header]
     # Some templates leave it to the next message to write it: what is no header of that message's own.
     following = controls(leading_controls(layout.text[end:].lstrip()))[:1]
     before = layout.text[: layout.places[0].start]

@@ -168,7 +168,6 @@ def ending(layout: Layout, turn: Turn, start: int, stops: Sequence[str], header:
     said = max([start, *(place.end for place in turn.places)])
     end = turn.parts[-1].end if turn.parts[-1].end >= said else turn.end
     frame = text[said:end]
-    stops = [stop for stop in stops if stop not in controls(header)]
     found = [(place, stop) for stop in stops if (place := frame.find(stop)) >= 0]
     if found:
         place = said + min(found)[0]
