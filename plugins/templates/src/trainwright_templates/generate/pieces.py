@@ -99,9 +99,10 @@ def _output(body: str, rest: str) -> str | None:
 
 
 def _uses(name: str, fields: str) -> re.Pattern[str]:
-    """A use of one of these fields of a message."""
+    """A use of one of these fields of a message; where many will do, also a macro's call with the whole message."""
     named = f"(?:{fields})"
-    return re.compile(rf"\b{name}(?:\.{named}\b|\[\s*['\"]{named}['\"]\s*\]|\.get\(\s*['\"]{named}['\"])")
+    field = rf"\b{name}(?:\.{named}\b|\[\s*['\"]{named}['\"]\s*\]|\.get\(\s*['\"]{named}['\"])"
+    return re.compile(rf"{field}|[(,]\s*{name}\s*[,)]" if fields == WIDE else field)
 
 
 def _additions(steps: list[_Step], mark: str) -> Iterator[tuple[int, str]]:
