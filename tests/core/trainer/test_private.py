@@ -153,7 +153,9 @@ def test_replaced_functions_come_back():
     from trainwright.trainer.private import replaced
 
     own = grpo_trainer.parse_response
-    with pytest.raises(KeyError), replaced(METHODS["grpo"], {"parse_response": lambda function: (function, 1)}):
+    with replaced(METHODS["grpo"], {"parse_response": lambda function: (function, 1)}):
         assert grpo_trainer.parse_response == (own, 1)
+    assert grpo_trainer.parse_response is own
+    with pytest.raises(KeyError), replaced(METHODS["grpo"], {"parse_response": lambda function: None}):
         raise KeyError
     assert grpo_trainer.parse_response is own

@@ -68,7 +68,7 @@ def _asked(model: str, provider: str, no_plugin: Sequence[str], verbose: bool) -
 
     manager = load_plugins(switched_off(no_plugin))
     record = manager.provider("chat_template", provider)
-    config = RunConfig(model=model, output="unused", template=provider)
+    config = RunConfig.model_validate({"model": model, "output": "unused", "template": provider})
     processing = load_processing(config.model, config)
     request = TemplateRequest(
         method="sft",

@@ -9,11 +9,10 @@ from typing import Any
 
 from trainwright.hooks import Tokens
 from trainwright.template.render import text_tokenizer
-from trainwright.template.segments import tokenize_spans
-from trainwright.template.spans import Span as CoreSpan
 from trainwright.template.spans import supervised_turns, without_weights
 from trainwright_templates.engine import Derived, Engine, Note, Refused
 from trainwright_templates.render import Template
+from trainwright_templates.tokens import tokenize
 
 _POLICIES = {
     "dropped_reasoning": "reasoning",
@@ -115,9 +114,7 @@ class Conversations:
 
     def tokenize(self, derived: Derived) -> Tokens:
         """Tokens and mask of a rendering, cut at the spans' boundaries."""
-        return tokenize_spans(
-            self.tokenizer, derived.text, [CoreSpan(each.start, each.end, each.turn) for each in derived.spans]
-        )
+        return tokenize(self.tokenizer, derived)
 
     def template(self, tools: Any = None) -> Template:
         """The one template that renders a conversation, where the model has several by name."""
