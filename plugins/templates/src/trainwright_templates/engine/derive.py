@@ -35,12 +35,18 @@ class Derived:
         spans: What carries loss, in order and apart.
         notes: What a person should know.
         sources: Where the texts of the data stand, in order: characters `(start, end)`.
+        owners: The index of the message that each of them belongs to.
     """
 
     text: str
     spans: tuple[Span, ...]
     notes: tuple[Note, ...]
     sources: tuple[tuple[int, int], ...]
+    owners: tuple[int, ...] = ()
+
+    def sources_of(self, messages: Collection[int]) -> list[tuple[int, int]]:
+        """Where the texts of these messages stand."""
+        return [place for place, owner in zip(self.sources, self.owners, strict=True) if owner in messages]
 
 
 class Engine:
@@ -96,7 +102,9 @@ class Engine:
         layout, spans, notes = self._stopped(layout, spans, notes)
         _check_order(layout.text, spans)
         notes += dropped(layout, spans, wanted)
-        return Derived(layout.text, tuple(spans), tuple(notes), _sources(layout))
+        sources = tuple((place.start, place.end) for place in layout.places)
+        owners = tuple(place.leaf.message for place in layout.places)
+        return Derived(layout.text, tuple(spans), tuple(notes), sources, owners)
 
     def _span(self, layout: Layout, turn: Turn, prompts: Prompts) -> tuple[Span, list[Note]]:
         start, found = beginning(layout, turn, prompts)
@@ -147,7 +155,3 @@ def _check_order(text: str, spans: Sequence[Span]) -> None:
                 remedy="use another template: `template: {name: file, path: my_template.jinja}`",
             )
         before = span.end
-
-
-def _sources(layout: Layout) -> tuple[tuple[int, int], ...]:
-    return tuple((place.start, place.end) for place in layout.places)
