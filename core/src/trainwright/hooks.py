@@ -160,6 +160,7 @@ class TemplateRequest:
         settings: The plugin's checked settings.
         folder: The folder that relative paths in the config are relative to.
         assistant_only: Whether only what the assistant says may carry loss.
+        stops: Texts of the tokens that end a turn, as the model's generation config and its tokenizer name them.
     """
 
     method: str
@@ -167,6 +168,7 @@ class TemplateRequest:
     settings: Any
     folder: Path
     assistant_only: bool = False
+    stops: Sequence[str] = ()
 
 
 @dataclass(frozen=True)
@@ -176,10 +178,28 @@ class Tokens:
     Attributes:
         input_ids: Token ids, `[S]`.
         supervised: Whether each token carries loss, `[S]`, 0 or 1.
+        notes: What a person should know of it (what the template drops, a stop token that was added), each as
+            `kind: detail`; notes are counted by their kind.
     """
 
     input_ids: list[int]
     supervised: list[int]
+    notes: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class TemplateReport:
+    """How a provider came to its answer, for `explain` and `template show`.
+
+    Attributes:
+        step: What resolved the template, in a word or two (`family qwen3`, `generated`, `derived`).
+        reasons: Why that and not another, one sentence each, in the order in which things were tried.
+        probes: Makes rows of data (`messages`, `tools`) to check the template on where there are no data; None: none.
+    """
+
+    step: str
+    reasons: tuple[str, ...] = ()
+    probes: Callable[[], Mapping[str, Mapping[str, Any]]] | None = None
 
 
 @dataclass(frozen=True)
@@ -191,11 +211,25 @@ class TemplateAnswer:
         tokenize: `(messages, tools, **template_kwargs) -> Tokens`; None leaves it to TRL, which needs a template with
             `{% generation %}` markers where `assistant_only` is asked.
         source: Where the answer comes from, for `explain` and the manifest.
+        prompt: `(messages, tools, **template_kwargs) -> ids` of a prompt, its generation prompt included, as `tokenize`
+            would begin; None leaves prompts to TRL.
+        training_template: The template with `{% generation %}` markers that give the same mask, for other programs;
+            None where there is none.
+        parse: `(text, *, tools, prefix) -> message`: what the model wrote, special tokens included, as an assistant
+            message (`content`, `tool_calls`, …); `prefix` is the prompt's text. It never raises. None leaves it to TRL.
+        tool_suffix: `(tool_messages, tools, **template_kwargs) -> ids` that stand between an assistant turn that calls
+            tools and the next: the tools' results and the generation prompt. None leaves it to TRL.
+        report: How the provider came to this answer.
     """
 
     chat_template: str | None = None
     tokenize: Callable[..., Tokens] | None = None
     source: str = ""
+    prompt: Callable[..., list[int]] | None = None
+    training_template: str | None = None
+    parse: Callable[..., dict[str, Any]] | None = None
+    tool_suffix: Callable[..., list[int]] | None = None
+    report: TemplateReport | None = None
 
 
 @hookspec(firstresult=True)

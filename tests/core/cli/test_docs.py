@@ -15,7 +15,7 @@ from trainwright.cli.app import app
 PAGE = Path(__file__).parents[3].joinpath("docs/cli.md").read_text(encoding="utf-8")
 BLOCKS = dict.fromkeys(re.findall(r"^```(sh|yaml)\n(.*?)^```", PAGE, re.MULTILINE | re.DOTALL))
 LINES = [line for kind, block in BLOCKS if kind == "sh" for line in block.splitlines()]
-LOADING = ("train", "resume", "preview")  # these need a model or a tokenizer
+LOADING = ("train", "resume", "preview", "template")  # these need a model or a tokenizer
 ROW = {"messages": [{"role": "user", "content": "2+2"}, {"role": "assistant", "content": "4"}]}
 ADDED = {"--help", "--install-completion", "--show-completion"}  # by typer
 
@@ -23,6 +23,7 @@ ADDED = {"--help", "--install-completion", "--show-completion"}  # by typer
 def options():
     group = typer.main.get_command(app)
     commands = [group, *group.commands.values()]
+    commands += [each for command in group.commands.values() for each in getattr(command, "commands", {}).values()]
     return {flag for each in commands for param in each.params for flag in param.opts if flag.startswith("--")} | ADDED
 
 

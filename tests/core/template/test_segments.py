@@ -54,7 +54,9 @@ def test_a_leading_space_that_only_a_text_s_start_gets_is_not_added_at_boundarie
     assert pieces != ids(tokenizer, text)
     tokens = tokenize_spans(tokenizer, text, spans)
     assert tokens.input_ids == ids(tokenizer, text)
-    said = [tokenizer.convert_ids_to_tokens(i) for i, flag in zip(*vars(tokens).values(), strict=True) if flag]
+    said = [
+        tokenizer.convert_ids_to_tokens(i) for i, flag in zip(tokens.input_ids, tokens.supervised, strict=True) if flag
+    ]
     assert said == ["yes", "</s>", "no", "</s>"]
 
 
@@ -63,7 +65,9 @@ def test_special_tokens_that_swallow_white_space_keep_their_side():
     text = "<s>ask<go>\nyes</s>\n<s>"
     tokens = tokenize_spans(tokenizer, text, [Span(11, 18, 1)])
     assert tokens.input_ids == ids(tokenizer, text)
-    said = [tokenizer.convert_ids_to_tokens(i) for i, flag in zip(*vars(tokens).values(), strict=True) if flag]
+    said = [
+        tokenizer.convert_ids_to_tokens(i) for i, flag in zip(tokens.input_ids, tokens.supervised, strict=True) if flag
+    ]
     assert said == ["yes", "</s>"]
 
 

@@ -120,3 +120,42 @@ def test_a_checkpoint_is_loaded_by_the_method_that_is_overridden():
     assert "self._load_from_checkpoint(resume_from_checkpoint)" in inspect.getsource(Trainer.train) + inspect.getsource(
         Trainer._inner_training_loop
     )
+
+
+@pytest.mark.parametrize("name", ["DPOTrainer", "KTOTrainer"])
+def test_conversations_of_preferences_are_tokenised_by_a_function_of_the_trainers_module(name):
+    """`preference_tokens` replaces it while rows are prepared."""
+    source = inspect.getsource(getattr(importlib.import_module("trl.trainer"), name)._prepare_dataset)
+    assert source.count("_tokenize(\n                        processing_class,\n                        example[") >= 2
+    assert "add_generation_prompt=True,\n                        **apply_chat_template_kwargs" in source
+    assert "common_prefix_length(prompt_ids, " in source
+
+
+def test_where_the_tool_loop_reads_responses_and_writes_results():
+    from trl.trainer import grpo_trainer
+
+    kind = grpo_trainer.GRPOTrainer
+    assert list(inspect.signature(grpo_trainer.parse_response).parameters) == ["tokenizer", "ids", "prefix", "tools"]
+    assert "parse_response(self._tokenizer, ids, prefix=prompt_ids[i], tools=" in inspect.getsource(kind._generate)
+    assert 'getattr(self._tokenizer, "response_template", None) is not None' in inspect.getsource(kind._generate)
+    loop = inspect.getsource(kind._tool_call_loop)
+    assert "suffix_ids = self._get_tool_suffix_ids(tool_messages)" in loop
+    assert "parse_response(\n" in loop
+    made = inspect.getsource(kind.__init__)
+    assert "if not supports_tool_calling(processing_class):" in made
+    assert "if self.tools and not is_chat_template_prefix_preserving(processing_class):" in made
+    assert "if not has_template and not has_schema:" in made
+
+
+def test_replaced_functions_come_back():
+    from trl.trainer import grpo_trainer
+
+    from trainwright.trainer.private import replaced
+
+    own = grpo_trainer.parse_response
+    with replaced(METHODS["grpo"], {"parse_response": lambda function: (function, 1)}):
+        assert grpo_trainer.parse_response == (own, 1)
+    assert grpo_trainer.parse_response is own
+    with pytest.raises(KeyError), replaced(METHODS["grpo"], {"parse_response": lambda function: None}):
+        raise KeyError
+    assert grpo_trainer.parse_response is own

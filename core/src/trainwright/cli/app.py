@@ -181,3 +181,54 @@ def schema(
     from trainwright.cli.schema import schema as run
 
     run(output, no_plugin or (), verbose=verbose)
+
+
+template = typer.Typer(help="See, check and write what a model's chat template becomes.", no_args_is_help=True)
+app.add_typer(template, name="template")
+
+Model = Annotated[str, typer.Argument(metavar="MODEL", help="A hub id or a folder.", show_default=False)]
+Provider = Annotated[str, typer.Option("--provider", metavar="NAME", help="Who is asked, as `template:` names it.")]
+
+
+@template.command()
+def show(model: Model, provider: Provider = "auto", no_plugin: NoPlugin = None, verbose: Verbose = False) -> None:
+    """Say how a model's chat template is resolved, and why; show a conversation with its mask."""
+    from trainwright.cli.template import show as run
+
+    raise typer.Exit(run(model, provider, no_plugin or (), verbose=verbose))
+
+
+@template.command()
+def check(
+    model: Model,
+    data: Annotated[
+        Path | None,
+        typer.Option("--data", metavar="FILE", help="Conversations, as JSON lines; default: the provider's own."),
+    ] = None,
+    provider: Provider = "auto",
+    no_plugin: NoPlugin = None,
+    verbose: Verbose = False,
+) -> None:
+    """Derive and verify the mask of every conversation.
+
+    The exit code is 1 where one of the data is refused, or none has a mask.
+    """
+    from trainwright.cli.template import check as run
+
+    raise typer.Exit(run(model, data, provider, no_plugin or (), verbose=verbose))
+
+
+@template.command()
+def export(
+    model: Model,
+    output: Annotated[
+        Path | None, typer.Option("--output", metavar="FILE", help="Write it to this file.", show_default=False)
+    ] = None,
+    provider: Provider = "auto",
+    no_plugin: NoPlugin = None,
+    verbose: Verbose = False,
+) -> None:
+    """Write the template with generation markers, for other programs; the model's own where there is none."""
+    from trainwright.cli.template import export as run
+
+    run(model, output, provider, no_plugin or (), verbose=verbose)

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from trainwright.plugins.manager import PluginManager
     from trainwright.reference.supply import ReferenceSupply
     from trainwright.run.folder import RunFolder
+    from trainwright.template.totals import Totals
 
 
 @dataclass(frozen=True)
@@ -36,6 +37,7 @@ class Ingredients:
         environment: What the method's roll-outs run against; empty for other methods.
         train: The training data, tokenised where the template says how.
         eval: The evaluation data, or None.
+        totals: What masked data sets hold in all, one for each that is no stream.
     """
 
     args: Any
@@ -44,6 +46,7 @@ class Ingredients:
     environment: Environment
     train: Any
     eval: Any
+    totals: tuple[Totals, ...] = ()
 
     @property
     def template_sha256(self) -> str:
@@ -70,13 +73,16 @@ def gather(checked: CheckedConfig, manager: PluginManager, run: RunFolder) -> In
     if template.chat_template is not None:
         processing_class.chat_template = template.chat_template
     environment = _environment(checked, manager, args.seed)
-    train, evaluation = _data(checked, environment, template, args)
+    totals: list[Totals] = []
+    train, evaluation = _data(checked, environment, template, args, totals)
     if template.tokenize is not None and "labels" in (getattr(train, "column_names", None) or ()):
         args.assistant_only_loss = False  # the labels say it; TRL would look for markers in the template
-    return Ingredients(args, processing_class, template, environment, train, evaluation)
+    return Ingredients(args, processing_class, template, environment, train, evaluation, tuple(totals))
 
 
 def _template(checked: CheckedConfig, manager: PluginManager, processing: Any, assistant_only: bool) -> TemplateAnswer:
+    from trainwright.model.stops import declared_stops
+
     config = checked.config
     request = TemplateRequest(
         method=checked.method.name,
@@ -84,6 +90,7 @@ def _template(checked: CheckedConfig, manager: PluginManager, processing: Any, a
         settings=checked.template,
         folder=config.folder,
         assistant_only=bool(assistant_only),
+        stops=declared_stops(config.model, config, processing),
     )
     slot = manager.slot("chat_template", config.template.name, config.where("template"))
     answer: TemplateAnswer = slot(request=request)
@@ -99,7 +106,9 @@ def _environment(checked: CheckedConfig, manager: PluginManager, seed: int) -> E
     return environment
 
 
-def _data(checked: CheckedConfig, environment: Environment, template: TemplateAnswer, args: Any) -> tuple[Any, Any]:
+def _data(
+    checked: CheckedConfig, environment: Environment, template: TemplateAnswer, args: Any, totals: list[Totals]
+) -> tuple[Any, Any]:
     from trainwright.data.load import load_split
 
     config, data = checked.config, checked.config.data
@@ -111,13 +120,21 @@ def _data(checked: CheckedConfig, environment: Environment, template: TemplateAn
     evaluation = load_split(data.eval, config, "data.eval") if data and data.eval else None
     if template.tokenize is None or checked.method.name != "sft":
         return train, evaluation
-    masked = _masked(train, template, args, config, "data.train", data.train if data else None)
+    masked = _masked(train, template, args, config, "data.train", data.train if data else None, totals)
     if evaluation is None or data is None:
         return masked, None
-    return masked, _masked(evaluation, template, args, config, "data.eval", data.eval)
+    return masked, _masked(evaluation, template, args, config, "data.eval", data.eval, totals)
 
 
-def _masked(dataset: Any, template: TemplateAnswer, args: Any, config: RunConfig, key: str, source: Any) -> Any:
+def _masked(
+    dataset: Any,
+    template: TemplateAnswer,
+    args: Any,
+    config: RunConfig,
+    key: str,
+    source: Any,
+    totals: list[Totals],
+) -> Any:
     from trainwright.template.dataset import mask_dataset
     from trainwright.template.places import file_places
 
@@ -132,6 +149,7 @@ def _masked(dataset: Any, template: TemplateAnswer, args: Any, config: RunConfig
         completion_only=args.completion_only_loss is not False,
         num_proc=args.dataset_num_proc,
         places=file_places(source, config, key) if source is not None else None,
+        tell=totals.append,
     )
 
 
@@ -157,7 +175,7 @@ def assemble(
     lora = lora_config(config.lora, checked.method, model) if config.lora else None
     supply = _supply(checked, manager, ingredients, model)
     return make_trainer(
-        _binding(checked, manager, supply),
+        _binding(checked, manager, ingredients, supply),
         run,
         model=model,
         args=ingredients.args,
@@ -225,7 +243,9 @@ def _frozen_model(section: Any, config: Any) -> Any:
     return load_model(section, config, training=False) if section is not None else None
 
 
-def _binding(checked: CheckedConfig, manager: PluginManager, supply: ReferenceSupply) -> Binding:
+def _binding(
+    checked: CheckedConfig, manager: PluginManager, ingredients: Ingredients, supply: ReferenceSupply
+) -> Binding:
     config, method = checked.config, checked.method
     ours = {name for name in ("reference", "teacher") if name not in method.takes}
     compute_loss, settings = _loss(checked, manager)
@@ -241,6 +261,7 @@ def _binding(checked: CheckedConfig, manager: PluginManager, supply: ReferenceSu
         reference_adapter=supply.adapter,
         mismatched=asks_mismatched(checked.losses),
         precomputation=supply.precomputation,
+        template=ingredients.template,
     )
 
 

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 from trainwright.errors import DataError, Problem
 from trainwright.hooks import TemplateAnswer
 from trainwright.template.places import Places, place
 from trainwright.template.row_mask import COUNTS, IGNORED, RowMasker, StreamMasker, Truncation, features
+from trainwright.template.totals import Totals
 
 if TYPE_CHECKING:
     from datasets import Dataset, IterableDataset
@@ -31,6 +32,7 @@ def mask_dataset(
     completion_only: bool = True,
     num_proc: int | None = None,
     places: Places | None = None,
+    tell: Callable[[Totals], None] | None = None,
 ) -> Dataset | IterableDataset:
     """Tokenise conversations and mask all but what the assistant says.
 
@@ -47,6 +49,7 @@ def mask_dataset(
         completion_only: Whether assistant turns of a `prompt` carry no loss, as TRL's `completion_only_loss`.
         num_proc: Processes to work with.
         places: Finds the `file:line` of refused rows (`places.file_places`); default: their numbers.
+        tell: Is told what the data set holds in all; not of a stream.
 
     Raises:
         DataError: All refused rows with their numbers (the first 20 in full); or no token carries loss, every token
@@ -77,6 +80,10 @@ def mask_dataset(
     )
     _raise_refusals(masked, key, places)
     _check_losses(masked, key, max_length, truncation)
+    totals = Totals.of(masked, key)
+    totals.warn()
+    if tell is not None:
+        tell(totals)
     return masked.remove_columns(list(COUNTS))
 
 

@@ -15,7 +15,7 @@ from trainwright.template.rows import conversation
 
 Truncation = Literal["keep_start", "keep_end"]
 IGNORED = -100
-COUNTS = ("_tokens", "_supervised", "_kept", "_refusal")
+COUNTS = ("_tokens", "_supervised", "_kept", "_notes", "_refusal")
 """Columns that say how it went, and are removed once they are reported."""
 
 
@@ -63,6 +63,7 @@ class RowMasker:
             "_supervised": sum(tokens.supervised),
             # The first token of a row is predicted from nothing, so it carries no loss.
             "_kept": sum(label != IGNORED for label in kept[1:]),
+            "_notes": list(tokens.notes),
             "_refusal": "",
         }
 
@@ -72,7 +73,7 @@ class RowMasker:
         except DataError as error:
             refusal = json.dumps([error.problems[0].message, error.problems[0].remedy])
             empty = dict.fromkeys(("_tokens", "_supervised", "_kept"), 0)
-            return {"input_ids": [], "labels": [], **empty, "_refusal": refusal}
+            return {"input_ids": [], "labels": [], **empty, "_notes": [], "_refusal": refusal}
 
 
 @dataclass(frozen=True)
@@ -106,13 +107,15 @@ _TYPES = {
     "_tokens": "int32",
     "_supervised": "int32",
     "_kept": "int32",
+    "_notes": "string",
     "_refusal": "string",
 }
+_LISTS = ("input_ids", "labels", "_notes")
 
 
 def features(*, counts: bool) -> Any:
     """The `datasets.Features` of masked rows, with or without `COUNTS`."""
     from datasets import Features, List, Value
 
-    tokens = {name: List(Value(_TYPES[name])) for name in ("input_ids", "labels")}
-    return Features(tokens | ({name: Value(_TYPES[name]) for name in COUNTS} if counts else {}))
+    names = _TYPES if counts else ("input_ids", "labels")
+    return Features({name: List(Value(_TYPES[name])) if name in _LISTS else Value(_TYPES[name]) for name in names})

@@ -16,6 +16,7 @@ from trainwright.run.folder import RunFolder
 from trainwright.trainer.hooked import Binding, HookedTrainer
 from trainwright.trainer.methods import Method
 from trainwright.trainer.private import head_adapters_allowed, precomputes, switched_off
+from trainwright.trainer.tool_loop import ToolLoop
 from trainwright.trainer.unpaired import UnpairedRows
 
 OURS = {
@@ -57,7 +58,9 @@ def training_arguments(method: Method, values: dict[str, Any], folder: Path) -> 
 def trainer_class(method: Method) -> type[Any]:
     """TRL's trainer class for the method with Trainwright's behaviour before it."""
     base = getattr(importlib.import_module(method.module), method.trainer)
-    of_method = (UnpairedRows,) if method.batch == "unpaired" else ()
+    of_method: tuple[type[Any], ...] = (UnpairedRows,) if method.batch == "unpaired" else ()
+    if hasattr(base, "_tool_call_loop"):
+        of_method = (ToolLoop,)
     return type(
         f"Hooked{base.__name__}",
         (HookedTrainer, *of_method, SealedCheckpoints, base),

@@ -19,7 +19,7 @@ from torch import Tensor
 from trainwright.data.odd_rows import tell_odd_rows
 from trainwright.data.unpaired import is_paired
 from trainwright.errors import RunError
-from trainwright.hooks import LogStep
+from trainwright.hooks import LogStep, TemplateAnswer
 from trainwright.loss.context import Loss, LossContext, Term
 from trainwright.loss.handle import ModelHandle
 from trainwright.loss.head import install_head
@@ -36,6 +36,7 @@ from trainwright.trainer.dropped import LeftOut, report_dropped, tell_left_out
 from trainwright.trainer.flat import Flat
 from trainwright.trainer.inputs import base_model, is_peft, model_inputs
 from trainwright.trainer.methods import Method
+from trainwright.trainer.preference_tokens import tokenized_by
 from trainwright.trainer.window import Handles, Window, WindowMeans
 
 TIME_KEYS = ("time/tokens_per_second", "time/seconds_per_step")
@@ -58,6 +59,7 @@ class Binding:
         mismatched: Whether a loss asks for mismatched rows (method `kto`).
         precomputation: How to precompute reference log-probabilities, where the arguments ask for them; None: with the
             trainer's `ref_model`, or with the policy.
+        template: How conversations become tokens, and what the model writes becomes messages.
     """
 
     method: Method
@@ -71,6 +73,7 @@ class Binding:
     reference_adapter: str | None = None
     mismatched: bool = True
     precomputation: Precomputation | None = None
+    template: TemplateAnswer = field(default_factory=TemplateAnswer)
 
 
 class HookedTrainer(WindowMeans):
@@ -123,7 +126,7 @@ class HookedTrainer(WindowMeans):
         if self.binding.method.batch not in ("pairs", "unpaired"):
             return prepare()
         left_out = LeftOut(f"data.{rest[0]}", args.max_length)
-        with private.counted_filters(left_out.around):
+        with private.counted_filters(left_out.around), tokenized_by(self.binding):
             prepared = prepare()
         if hasattr(prepared, "__len__"):
             two = self.binding.method.batch == "unpaired" and is_paired(dataset)

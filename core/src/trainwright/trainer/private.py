@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -15,6 +16,7 @@ from peft.utils import SAFETENSORS_WEIGHTS_NAME, WEIGHTS_NAME
 
 from trainwright.errors import RunError
 from trainwright.trainer.inputs import is_peft
+from trainwright.trainer.methods import Method
 
 REFERENCE_ADAPTER = "ref"
 """The name under which TRL keeps, and its losses seek, an adapter with which the policy is the reference."""
@@ -117,6 +119,39 @@ def counted_filters(around: Callable[[Callable[[Any], bool]], Callable[[Any], bo
         yield
     finally:
         IterableDataset.filter = original
+
+
+@contextmanager
+def replaced(method: Method, replacements: Mapping[str, Callable[[Any], Any]]) -> Iterator[None]:
+    """While TRL works: functions that the module of a method's trainer calls by name are others.
+
+    Args:
+        method: The method.
+        replacements: Name of a function → makes its replacement of TRL's own.
+    """
+    kind = getattr(importlib.import_module(method.module), method.trainer)
+    module = importlib.import_module(kind.__module__)
+    own = {name: getattr(module, name) for name in replacements}
+    for name, make in replacements.items():
+        setattr(module, name, make(own[name]))
+    try:
+        yield
+    finally:
+        vars(module).update(own)
+
+
+@contextmanager
+def response_template(tokenizer: Any) -> Iterator[None]:
+    """While TRL looks for it: the tokenizer has a description of what the model writes, so TRL parses and adds none.
+
+    It is taken away again, for a saved tokenizer would keep it.
+    """
+    before = getattr(tokenizer, "response_template", None)
+    tokenizer.response_template = before or {}
+    try:
+        yield
+    finally:
+        tokenizer.response_template = before
 
 
 @contextmanager

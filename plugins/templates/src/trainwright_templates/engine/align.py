@@ -1,0 +1,111 @@
+"""How much of a turn's text the prompt has already written: the end of one text against the beginning of another."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+# A tag or control token in one of the usual spellings, a run of white space, or a word: where a prompt may end.
+_ATOM = re.compile(r"<[^<>\s]{1,64}>|\[/?[A-Za-z_]{2,40}\]|\]~[a-z!]{1,3}[\[\]]|\[e~\[|\s+|\w+|.", re.DOTALL)
+_CONTROL = re.compile(r"<[^<>\s]{1,64}>|\[/?[A-Z_]{2,40}\]|\]~[a-z!]{1,3}[\[\]]|\[e~\[")
+_ROLE = re.compile(r"assistant|chatbot|\bmodel\b|\bai\b|\bgpt\b|\bbot\b", re.IGNORECASE)
+
+
+def shared(first: str, second: str) -> tuple[int, int]:
+    """How far two texts are alike, white space aside: characters of each.
+
+    A run of white space may stand against another or against nothing, but only between characters that are alike.
+    """
+    here = there = 0
+    matched = (0, 0)
+    while here < len(first) and there < len(second):
+        if first[here] == second[there]:
+            here, there = here + 1, there + 1
+            matched = (here, there)
+        elif first[here].isspace():
+            here += 1
+        elif second[there].isspace():
+            there += 1
+        else:
+            break
+    if not first[matched[0] :].strip():  # what is left of the prompt is white space that the past does not have
+        return len(first), matched[1]
+    return matched
+
+
+def names_role(text: str) -> bool:
+    """Whether a text names the assistant."""
+    return bool(_ROLE.search(text))
+
+
+def boundaries(text: str) -> Iterator[int]:
+    """Where the atoms of a text begin."""
+    for found in _ATOM.finditer(text):
+        yield found.start()
+
+
+def snapped(text: str, end: int) -> int:
+    """The last end of an atom of `text` at or before `end`."""
+    last = 0
+    for found in _ATOM.finditer(text):
+        if found.end() > end:
+            break
+        last = found.end()
+    return last
+
+
+def controls(text: str) -> list[str]:
+    """The tags and control tokens of a text, in order."""
+    return _CONTROL.findall(text)
+
+
+def leading_controls(text: str) -> str:
+    """The tags and control tokens that a text begins with, adjacent ones."""
+    end = 0
+    while found := _CONTROL.match(text, end):
+        end = found.end()
+    return text[:end]
+
+
+@dataclass(frozen=True)
+class Overlap:
+    """What a prompt has already written of a turn.
+
+    Attributes:
+        length: Characters of the turn's text.
+        whole: Whether the prompt is there to its end.
+        rest: What the prompt goes on with, where the turn goes on otherwise.
+    """
+
+    length: int
+    whole: bool
+    rest: str
+
+
+def overlap(prompt: str, turn: str, before: str = "") -> Overlap:
+    """How far the end of a prompt reaches into a turn.
+
+    Args:
+        prompt: The end of the prompt, from the last text of the data on.
+        turn: The turn's text, from where the message before it ends or earlier.
+        before: What stands before it.
+
+    The place in the prompt is sought from which on it is the turn's beginning: to its end, if possible. A prompt that
+    goes on otherwise than the past (a thought that is begun for the model) counts as far as atoms are alike, if a
+    control token or the role's name is among them.
+    """
+    best = (0, 0, len(prompt))  # how good, characters of the turn, where the rest of the prompt begins
+    for start in boundaries(prompt):
+        rest = prompt[start:]
+        mine, theirs = shared(rest, turn)
+        if mine == len(rest):
+            # White space alone may be the answer's own: it counts only where it completes the prompt.
+            rank = 3 if rest.strip() else 0 if before.endswith(prompt) else 1
+        else:
+            mine = snapped(rest, mine)
+            alike = rest[:mine]
+            theirs, rank = shared(alike, turn)[1], 2 if controls(alike) or names_role(alike) else 0
+        if rank and (rank, theirs) > best[:2]:
+            best = (rank, theirs, start + mine)
+    return Overlap(best[1], best[0] != 2, prompt[best[2] :] if best[0] == 2 else "")

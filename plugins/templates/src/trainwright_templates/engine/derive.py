@@ -1,0 +1,157 @@
+"""Masks of any chat template: what the assistant says, derived from how the template renders, and verified.
+
+    Surveyor.layout ─ one rendering with marks: who wrote which text, where each text of the data stands
+    Prompts         ─ the ends of the prompts, rendered for the first turn of each kind
+    turns           ─ for each turn: where its prompt ends, where its stop token ends
+    dropped         ─ what is not there
+
+A span reaches from where the generation prompt ends through the stop token. Nothing is guessed: a span that holds
+another turn's text or header, that overlaps another, or that misses a tool call is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any
+
+from trainwright_templates.engine.dropped import check_calls, dropped
+from trainwright_templates.engine.layout import Layout, Surveyor
+from trainwright_templates.engine.prompts import Prompts
+from trainwright_templates.engine.refused import Note, Refused, excerpt
+from trainwright_templates.engine.spans import Span
+from trainwright_templates.engine.stops import template_stops
+from trainwright_templates.engine.turns import Turn, beginning, check_frame, ending, find_turn
+from trainwright_templates.render import Template
+
+
+@dataclass(frozen=True)
+class Derived:
+    """A rendered conversation and its mask.
+
+    Attributes:
+        text: The rendering.
+        spans: What carries loss, in order and apart.
+        notes: What a person should know.
+        sources: Where the texts of the data stand, in order: characters `(start, end)`.
+        owners: The index of the message that each of them belongs to.
+    """
+
+    text: str
+    spans: tuple[Span, ...]
+    notes: tuple[Note, ...]
+    sources: tuple[tuple[int, int], ...]
+    owners: tuple[int, ...] = ()
+
+    def sources_of(self, messages: Collection[int]) -> list[tuple[int, int]]:
+        """Where the texts of these messages stand."""
+        return [place for place, owner in zip(self.sources, self.owners, strict=True) if owner in messages]
+
+
+class Engine:
+    """Derives masks of one template.
+
+    Args:
+        template: The template.
+        stops: Texts of the tokens that end a turn, as the model's files name them.
+        prefill: Whether what the prompt writes of a turn's thought (`<think>`) carries loss too.
+    """
+
+    def __init__(self, template: Template, *, stops: Sequence[str] = (), prefill: bool = False) -> None:
+        self.surveyor = Surveyor(template)
+        self.declared, self.prefill = tuple(stops), prefill
+
+    @cached_property
+    def stops(self) -> tuple[str, ...]:
+        """The declared stop tokens, and those that the template writes behind an answer."""
+        return tuple(dict.fromkeys([*self.declared, *template_stops(self.surveyor)]))
+
+    def derive(
+        self,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Any] | None = None,
+        *,
+        turns: Collection[int] | None = None,
+        **variables: Any,
+    ) -> Derived:
+        """The mask of a conversation.
+
+        Args:
+            messages: What was said.
+            tools: The tools on offer, as JSON schemas.
+            turns: Indices of the assistant turns that carry loss; default all.
+            **variables: Further variables of the template.
+
+        Raises:
+            RenderError: The template rejects the conversation.
+            Refused: No mask can be derived and verified.
+        """
+        said = [index for index, message in enumerate(messages) if message.get("role") == "assistant"]
+        wanted = [index for index in said if turns is None or index in turns]
+        if not wanted:
+            raise Refused("no assistant turn carries loss", remedy="leave the conversation out")
+        layout = self.surveyor.layout(messages, tools, variables)
+        check_calls(layout, wanted)
+        prompts = Prompts(self.surveyor, messages, tools, variables)
+        spans, notes = [], []
+        for index in wanted:
+            span, found = self._span(layout, find_turn(layout, index), prompts)
+            spans.append(span)
+            notes += found
+        layout, spans, notes = self._stopped(layout, spans, notes)
+        _check_order(layout.text, spans)
+        notes += dropped(layout, spans, wanted)
+        sources = tuple((place.start, place.end) for place in layout.places)
+        owners = tuple(place.leaf.message for place in layout.places)
+        return Derived(layout.text, tuple(spans), tuple(notes), sources, owners)
+
+    def _span(self, layout: Layout, turn: Turn, prompts: Prompts) -> tuple[Span, list[Note]]:
+        start, found = beginning(layout, turn, prompts)
+        header = layout.text[turn.start : start]
+        end = ending(layout, turn, start, self.stops, header)
+        check_frame(layout, turn, start, end.end, header)
+        notes = []
+        if found.rest.strip():
+            notes.append(Note("prefill", turn.index, f"the prompt of message {turn.index} goes on with {found.rest!r}"))
+        if not end.stop:
+            notes.append(Note("no_stop", turn.index, f"message {turn.index} ends without a stop token"))
+        return Span(start, end.end, turn.index), notes
+
+    def _stopped(self, layout: Layout, spans: list[Span], notes: list[Note]) -> tuple[Layout, list[Span], list[Note]]:
+        """A stop token behind the last turn, where the template writes none and the model's files name one."""
+        last = spans[-1]
+        unstopped = any(note.kind == "no_stop" and note.turn == last.turn for note in notes)
+        if not (unstopped and self.declared) or layout.text[last.end :].strip():
+            return layout, spans, notes
+        stop = self.declared[0]
+        text = layout.text[: last.end] + stop
+        kept = [note for note in notes if not (note.kind == "no_stop" and note.turn == last.turn)]
+        added = Note("stop_added", last.turn, f"{stop} is added behind message {last.turn}")
+        return replace(layout, text=text), [*spans[:-1], replace(last, end=len(text))], [*kept, added]
+
+
+def derive(
+    template: Template,
+    messages: Sequence[Mapping[str, Any]],
+    tools: Sequence[Any] | None = None,
+    *,
+    stops: Sequence[str] = (),
+    prefill: bool = False,
+    turns: Collection[int] | None = None,
+    **variables: Any,
+) -> Derived:
+    """The mask of one conversation; for many, make one `Engine`. See `Engine.derive`."""
+    return Engine(template, stops=stops, prefill=prefill).derive(messages, tools, turns=turns, **variables)
+
+
+def _check_order(text: str, spans: Sequence[Span]) -> None:
+    before = 0
+    for span in spans:
+        if not before <= span.start < span.end <= len(text):
+            raise Refused(
+                f"message {span.turn} (assistant) cannot be told from what is around it: "
+                f"{excerpt(text, span.start, max(span.start, span.end))}",
+                remedy="use another template: `template: {name: file, path: my_template.jinja}`",
+            )
+        before = span.end

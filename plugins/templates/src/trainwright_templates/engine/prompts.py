@@ -1,0 +1,103 @@
+"""The end of the prompt before each assistant turn, with few renderings.
+
+The prompt of turn i is the rendering of the messages before it with the generation prompt. What matters is its end,
+from the last text of the data on. It is the same for all turns that follow the same kind of message, but for templates
+which look further back; so it is rendered for the first turn of each kind, and again only where it does not fit a later
+one. That keeps long conversations linear.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from trainwright_templates.engine.align import overlap
+from trainwright_templates.engine.layout import Layout, Surveyor
+from trainwright_templates.render import RenderError
+
+PROBE = {"role": "user", "content": "x"}
+ANSWER = {"role": "assistant", "content": "y"}
+
+
+class Prompts:
+    """The ends of one conversation's prompts.
+
+    Args:
+        surveyor: Of the template.
+        messages: The conversation.
+        tools: The tools on offer.
+        variables: Further variables of the template.
+    """
+
+    def __init__(
+        self,
+        surveyor: Surveyor,
+        messages: Sequence[Mapping[str, Any]],
+        tools: Sequence[Any] | None,
+        variables: Mapping[str, Any],
+    ) -> None:
+        self._surveyor, self._messages = surveyor, messages
+        self._tools, self._variables = tools, variables
+        self._known: dict[tuple[Any, ...], str] = {}
+        self._exact: dict[int, str] = {}
+        self._beginnings: dict[tuple[Any, ...], set[tuple[str, str]]] = {}
+
+    def probable(self, turn: int) -> str:
+        """The end of the prompt before a turn, as it was before the first turn of this kind.
+
+        Raises:
+            RenderError: The template rejects the messages before the turn.
+        """
+        kind = self._kind(turn)
+        if kind not in self._known:
+            self._known[kind] = self.exact(turn)
+        return self._known[kind]
+
+    def exact(self, turn: int) -> str:
+        """The end of the prompt before a turn, rendered for it.
+
+        Raises:
+            RenderError: The template rejects the messages before the turn.
+        """
+        if turn not in self._exact:
+            self._exact[turn] = self._render(self._messages[:turn])
+        return self._exact[turn]
+
+    def as_known(self, turn: int, beginning: tuple[str, str]) -> bool:
+        """Whether a turn of this kind was found to begin so, by a prompt that was rendered for it."""
+        return beginning in self._beginnings.get(self._kind(turn), ())
+
+    def know(self, turn: int, beginning: tuple[str, str]) -> None:
+        """Note how a turn begins: what the prompt has written of it, and what the prompt goes on with."""
+        self._beginnings.setdefault(self._kind(turn), set()).add(beginning)
+
+    def headers_after_a_question(self) -> list[str]:
+        """What turns begin with behind a user's message, as far as the prompt has written it: in the past, and last.
+
+        Raises:
+            RenderError: The template rejects questions, or answers to them.
+        """
+        layout = self._surveyor.layout([PROBE, ANSWER] * 2, self._tools, self._variables)
+        prompt, headers = self._render([PROBE]), []
+        for turn in (1, 3):
+            pieces = layout.of(turn)
+            if not pieces:
+                raise RenderError("the chat template does not tell what it writes for which message")
+            region = layout.text[pieces[0].start : pieces[-1].end]
+            headers.append(region[: overlap(prompt, region, layout.text[: pieces[0].start]).length])
+        return headers
+
+    def _render(self, messages: Sequence[Mapping[str, Any]]) -> str:
+        if not messages:
+            raise RenderError("a conversation without messages has no prompt")
+        layout = self._surveyor.layout(messages, self._tools, self._variables, prompt=True)
+        return tail(layout)
+
+    def _kind(self, turn: int) -> tuple[Any, ...]:
+        before = self._messages[turn - 1] if turn else {}
+        return (turn == 0, before.get("role"), bool(before.get("tool_calls")))
+
+
+def tail(layout: Layout) -> str:
+    """What a rendering ends with, behind the last text of the data."""
+    return layout.text[max((place.end for place in layout.places), default=0) :]

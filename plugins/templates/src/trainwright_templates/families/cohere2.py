@@ -1,0 +1,17 @@
+"""Cohere Command R7B and Command A: answers, actions and thoughts between tokens of their own."""
+
+from __future__ import annotations
+
+from trainwright_templates.families.family import Family
+
+FAMILY = Family(
+    name="cohere2",
+    models="Cohere Command R7B, Command A",
+    marks=("<|START_OF_TURN_TOKEN|>", "<|CHATBOT_TOKEN|>", "<|START_RESPONSE|>"),
+    stops=("<|END_OF_TURN_TOKEN|>",),
+    response="cohere",
+    quirks=(
+        "`<|START_RESPONSE|>` and `<|END_RESPONSE|>` are written by the model, so they carry loss.",
+        "Tool results are a system turn, not part of the turn that called.",
+    ),
+)

@@ -1,0 +1,20 @@
+"""Qwen3.5 and later: thinking opened by the generation prompt, tool calls as XML."""
+
+from __future__ import annotations
+
+from trainwright_templates.families.family import Family
+
+FAMILY = Family(
+    name="qwen3.5",
+    models="Qwen3.5, 3.6, 3.8",
+    marks=("<|im_start|>", "<tool_call>", "<function=", "<parameter=", "<think>", "vision_start"),
+    reads=("reasoning_content",),
+    stops=("<|im_end|>",),
+    response="xml_function",
+    prefill="<think>\n",
+    quirks=(
+        "The generation prompt opens `<think>` (or closes an empty block): what it writes carries no loss.",
+        "Reasoning before the last user turn is dropped.",
+        "Arguments are XML parameters, so a number and its text look alike without the tool's schema.",
+    ),
+)

@@ -1,0 +1,16 @@
+"""SmolLM: ChatML with a system prompt that names the model."""
+
+from __future__ import annotations
+
+from trainwright_templates.families.family import Family
+
+FAMILY = Family(
+    name="smollm",
+    models="SmolLM2, SmolLM3",
+    marks=("<|im_start|>", "<|im_end|>", "SmolLM"),
+    stops=("<|im_end|>",),
+    quirks=(
+        "Where no system turn is given, the template writes one.",
+        "SmolLM3 prints today's date and reads no `tool_calls`: a conversation with calls is refused.",
+    ),
+)

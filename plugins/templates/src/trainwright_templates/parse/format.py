@@ -1,0 +1,160 @@
+"""What a response format is, and the one loop that takes a response apart by it."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Protocol, runtime_checkable
+
+from .calls import MAX_CALLS, Reading, Region, Response, ToolCall
+from .source import Source, skip_space
+from .tools import Tools
+
+# Openings that may start no call before the rest of a text is content: each costs a look at what follows.
+MAX_MENTIONS = 4096
+
+Read = Callable[[Source, re.Match[str], Tools], Region | None]
+
+
+@runtime_checkable
+class Format(Protocol):
+    """How one family of models writes thinking, content and calls.
+
+    Attributes:
+        name: The name that a config and `explain` use.
+    """
+
+    name: str
+
+    def scan(self, source: Source, tools: Tools, prefix: str) -> Response:
+        """Take `source.text` apart. `prefix` is the end of the prompt, of which nothing may be in the answer."""
+        ...
+
+
+@dataclass(frozen=True)
+class Thinking:
+    """A pair of tags around reasoning.
+
+    Attributes:
+        open: The opening tag.
+        close: The closing tag.
+    """
+
+    open: str
+    close: str
+
+    def left_open(self, prefix: str) -> bool:
+        """Whether the prompt ends inside this block."""
+        return prefix.rfind(self.open) > prefix.rfind(self.close)
+
+
+THINK = Thinking("<think>", "</think>")
+
+
+@dataclass(frozen=True)
+class TaggedFormat:
+    """Thinking in tags, calls after an opening, content everywhere else.
+
+    Attributes:
+        name: The format's name.
+        opening: What may start a call.
+        read: Reads the calls that start at a match of `opening`; None where it starts none, and the text is content.
+            It must look at no more text than it takes, so that a scan stays linear.
+        thinking: The tags of reasoning.
+        noise: Markers that are neither content nor call (`<|python_start|>`); they are taken out of content.
+    """
+
+    name: str
+    opening: re.Pattern[str]
+    read: Read
+    thinking: tuple[Thinking, ...] = (THINK,)
+    noise: tuple[str, ...] = ()
+
+    def scan(self, source: Source, tools: Tools, prefix: str) -> Response:
+        """Take a response apart, see `Format`."""
+        parts = Parts()
+        at = self._begin(source, prefix, parts)
+        while at < len(source.text):
+            at = self._think(source, at, parts)
+            region, match = self._next(source, at, tools)
+            end = match.start() if match else len(source.text)
+            parts.say(source.text[at:end], before_call=region is not None)
+            if region is None or match is None:
+                break
+            if len(parts.calls) >= MAX_CALLS:
+                parts.give_up(source.text, match.start())
+                break
+            parts.calls.extend(region.calls)
+            parts.beside_marker = True
+            at = region.end
+        return parts.response(self.noise)
+
+    def _begin(self, source: Source, prefix: str, parts: Parts) -> int:
+        """Past the reasoning that the prompt has opened; without a prompt, past one whose end alone is there."""
+        first = skip_space(source.text, 0)
+        for tags in self.thinking:
+            if tags.left_open(prefix) or source.text.startswith(tags.close, first):
+                return parts.think(source, 0, tags)
+            shut = source.find(tags.close, 0) if not prefix else -1
+            started = source.find(tags.open, 0)
+            if shut != -1 and (started == -1 or shut < started):
+                return parts.think(source, 0, tags)
+        return 0
+
+    def _think(self, source: Source, at: int, parts: Parts) -> int:
+        """Past every block of reasoning that starts at `at`."""
+        start = skip_space(source.text, at)
+        for tags in self.thinking:
+            if source.text.startswith(tags.open, start):
+                return self._think(source, parts.think(source, start + len(tags.open), tags), parts)
+        return at
+
+    def _next(self, source: Source, at: int, tools: Tools) -> tuple[Region | None, re.Match[str] | None]:
+        while match := source.search(self.opening, at):
+            region = self.read(source, match, tools)
+            if region is not None:
+                return region, match
+            at = max(match.end(), match.start() + 1)
+            source.mentions += 1
+            if source.mentions > MAX_MENTIONS:
+                break
+        return None, None
+
+
+@dataclass
+class Parts:
+    """A response under construction."""
+
+    calls: list[ToolCall] = field(default_factory=list)
+    thoughts: list[str] = field(default_factory=list)
+    pieces: list[str] = field(default_factory=list)
+    beside_marker: bool = False
+
+    def think(self, source: Source, start: int, tags: Thinking) -> int:
+        """Keep the reasoning from `start` to its closing tag, or all of the text; returns where content goes on."""
+        shut = source.find(tags.close, start)
+        end = len(source.text) if shut == -1 else shut
+        self.thoughts.append(source.text[start:end].strip())
+        self.beside_marker = True
+        return end if shut == -1 else shut + len(tags.close)
+
+    def say(self, text: str, before_call: bool = False) -> None:
+        """Keep content; white space beside a marker belongs to the frame."""
+        text = text.lstrip() if self.beside_marker else text
+        text = text.rstrip() if before_call else text
+        if text:
+            self.pieces.append(text)
+
+    def give_up(self, text: str, start: int) -> None:
+        """Take the rest of the text for one call that cannot be executed."""
+        reading = Reading()
+        reading.fail(f"more than {MAX_CALLS} calls")
+        self.calls.append(reading.at(text, start, len(text)))
+
+    def response(self, noise: tuple[str, ...] = ()) -> Response:
+        """The finished response."""
+        content = "\n".join(self.pieces)
+        for marker in noise:
+            content = content.replace(marker, "")
+        return Response(content, "\n\n".join(filter(None, self.thoughts)), tuple(self.calls))

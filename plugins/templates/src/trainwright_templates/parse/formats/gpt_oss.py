@@ -1,0 +1,5 @@
+"""gpt-oss: see `harmony.py`."""
+
+from trainwright_templates.parse.harmony import Harmony
+
+FORMAT = Harmony()

@@ -1,0 +1,13 @@
+"""Calls as a list of Python calls: Llama 4, ToolACE and Gemma 3 without tags, LFM2 between tags."""
+
+import re
+
+from trainwright_templates.parse.format import TaggedFormat
+from trainwright_templates.parse.literal_calls import PythonCalls
+
+_BARE = re.compile(r"\[(?=\s*+[A-Za-z_][\w.\-]{0,127}+\()")
+_LFM = re.compile(r"<\|tool_call_start\|>")
+
+BARE = TaggedFormat("pythonic", _BARE, PythonCalls(), noise=("<|python_start|>", "<|python_end|>"))
+LFM = TaggedFormat("lfm", _LFM, PythonCalls("<|tool_call_end|>", verbatim=True))
+LFM_ESCAPED = TaggedFormat("lfm_escaped", _LFM, PythonCalls("<|tool_call_end|>"))

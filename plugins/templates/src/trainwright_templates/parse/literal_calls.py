@@ -1,0 +1,219 @@
+"""Calls written as literals that are not JSON: Python's `[f(a=1)]` and Gemma 4's `call:f{a:1}`."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass
+from typing import Any
+
+from .calls import MAX_CALLS, Reading, Region, ToolCall
+from .jsons import balanced
+from .literal import BadLiteralError, LiteralReader
+from .source import Source, skip_space
+from .tools import Tools
+
+_CALL = re.compile(r"\s*+(?P<name>[A-Za-z_][\w.\-]{0,127}+)\(")
+_KEYWORD = re.compile(r"\s*+(?P<key>[^\s=,()'\"\[\]{}<>]++)\s*+=\s*+")
+_MORE = re.compile(r"\s*+[^\s=,()'\"\[\]{}<>]++\s*+=")
+_BARE = re.compile(r"[^,()\[\]{}'\"\n]++")
+
+
+@dataclass(frozen=True)
+class PythonCalls:
+    """Reads `[name(key=value, …), …]`; the `read` of a `TaggedFormat`.
+
+    Attributes:
+        close: The tag that ends the list; empty where the list stands bare.
+        verbatim: Whether strings stand between quotes without escapes (LFM): such a string ends at the quote that the
+            next keyword or the end of the call follows.
+    """
+
+    close: str = ""
+    verbatim: bool = False
+
+    def __call__(self, source: Source, match: re.Match[str], tools: Tools) -> Region | None:
+        """The list of calls at `match`; None where it is something else in brackets."""
+        start = match.start()
+        at = skip_space(source.text, match.end() if self.close else start)
+        if not self.close and not self._is_call(source, start, at + 1, tools):
+            return None
+        if self.close and at >= len(source.text):
+            return _refused(source, start, len(source.text), "the text ends before the call", cut=True)
+        if not source.text.startswith("[", at) and not _CALL.match(source.text, at):
+            return None
+        at += source.text.startswith("[", at)
+        return self._read(source, start, at, tools)
+
+    def _is_call(self, source: Source, start: int, at: int, tools: Tools) -> bool:
+        call = _CALL.match(source.text, at)
+        leads = not source.text[max(0, start - 64) : start].strip()
+        return call is not None and (call["name"] in tools if tools else leads) and source.budget > 0
+
+    def _read(self, source: Source, start: int, at: int, tools: Tools) -> Region | None:
+        calls: list[ToolCall] = []
+        text, begin = source.text, start
+        while len(calls) <= MAX_CALLS and (call := _CALL.match(text, at)):
+            reading = Reading(call["name"])
+            try:
+                at = self._arguments(source, call.end(), reading, tools)
+            except BadLiteralError as error:
+                return self._failed(source, begin, error, reading, calls)
+            calls.append(reading.at(text, begin, at))
+            begin = at
+            following = skip_space(text, at)
+            if not text.startswith(",", following):
+                break
+            at = following + 1
+        return self._closed(source, start, at, calls)
+
+    def _arguments(self, source: Source, at: int, reading: Reading, tools: Tools) -> int:
+        """Read `key=value` up to the closing parenthesis; returns the place after it."""
+        text = source.text
+        reader = LiteralReader(text)
+        while not text.startswith(")", at := skip_space(text, at)):
+            if at >= len(text):
+                raise BadLiteralError(at, cut=True)
+            keyword = _KEYWORD.match(text, at)
+            if keyword is None:
+                raise BadLiteralError(at, cut=len(text) - at < 128 and _BARE.fullmatch(text, at) is not None)
+            reading.arguments[keyword["key"]], at = self._value(source, keyword, reader, reading, tools)
+            at = skip_space(text, at)
+            if text.startswith(",", at):
+                at += 1
+            elif at < len(text) and text[at] != ")":
+                if not _MORE.match(text, at):
+                    raise BadLiteralError(at)
+                reading.slip("a comma is missing")
+        for slip in reader.slips:
+            reading.slip(slip)
+        if tools and reading.name not in tools:
+            reading.reason = reading.reason or "no tool has this name"
+        return at + 1
+
+    def _value(
+        self, source: Source, keyword: re.Match[str], reader: LiteralReader, reading: Reading, tools: Tools
+    ) -> tuple[Any, int]:
+        text, at = source.text, keyword.end()
+        if self.verbatim and text[at : at + 1] in ("'", '"'):
+            return self._verbatim(text, at)
+        try:
+            value, end = self._json(text, at) or reader.value(at)
+            return self._typed(value, keyword["key"], reading, tools), end
+        except BadLiteralError as error:
+            bare = _BARE.match(text, at)
+            if error.cut or bare is None or bare.end() >= len(text) or error.at != at:
+                raise
+            reading.slip("a string without quotes")
+            return tools.typed(reading.name, keyword["key"], bare[0].strip()), bare.end()
+
+    def _json(self, text: str, at: int) -> tuple[Any, int] | None:
+        """A list or object that is JSON as it stands, which the standard library reads much faster."""
+        if text[at : at + 1] not in ("[", "{"):
+            return None
+        end, how = balanced(text, at)
+        try:
+            return (json.loads(text[at:end]), end) if how == "whole" else None
+        except ValueError:
+            return None
+
+    def _typed(self, value: Any, key: str, reading: Reading, tools: Tools) -> Any:
+        """A quoted number or object where the schema has no string is what it spells."""
+        if not isinstance(value, str):
+            return value
+        typed = tools.typed(reading.name, key, value) if tools.parameter(reading.name, key) else value
+        if typed is not value:
+            reading.slip("a string where the schema has another type")
+        return typed
+
+    def _verbatim(self, text: str, at: int) -> tuple[str, int]:
+        end = _ENDS[text[at]].search(text, at + 1)
+        if end is None:
+            raise BadLiteralError(at, cut=True)
+        return text[at + 1 : end.start()], end.start() + 1
+
+    def _failed(
+        self, source: Source, begin: int, error: BadLiteralError, reading: Reading, calls: list[ToolCall]
+    ) -> Region | None:
+        """What was read before, and the call that has no reading; bare brackets that only begin like one are text."""
+        shut = source.find(self.close, begin) if self.close else -1
+        if error.cut and (shut == -1 or self.verbatim):
+            reading.fail("the text ends inside the call", "truncated")
+            return Region(len(source.text), (*calls, reading.at(source.text, begin, len(source.text))))
+        if not self.close and not calls:
+            source.spend(error.at - begin + 64)
+            return None
+        end = shut + len(self.close) if shut != -1 else max(error.at, begin + 1)
+        reading.fail(f"not Python's spelling of a call at character {error.at}")
+        return Region(end, (*calls, reading.at(source.text, begin, end)))
+
+    def _closed(self, source: Source, start: int, at: int, calls: list[ToolCall]) -> Region | None:
+        """Past the list's bracket and the closing tag."""
+        text = source.text
+        if not calls:
+            return _refused(source, start, at, "no call in the list") if self.close else None
+        at = skip_space(text, at)
+        bracket = text.startswith("]", at)
+        end = at + 1 if bracket else calls[-1].span[1]
+        after = skip_space(text, end)
+        tagged = not self.close or text.startswith(self.close, after)
+        end = after + len(self.close) if self.close and tagged else end
+        last = calls[-1]
+        reading = Reading(last.name, last.arguments, last.status, last.reason)
+        if not bracket or not tagged:
+            reading.slip("the list of calls is not closed")
+        return Region(end, (*calls[:-1], reading.at(text, last.span[0], end)))
+
+
+_TAIL = r"(?=\s*+(?:,\s*+[^\s=,()'\"\[\]{}<>]++\s*+=|\)\s*+(?:,\s*+[A-Za-z_][\w.\-]{0,127}+\(|\]\s*+(?:<\||$))))"
+_ENDS = {quote: re.compile(quote + _TAIL) for quote in "'\""}
+
+
+@dataclass(frozen=True)
+class GemmaCalls:
+    """Reads Gemma 4's `call:name{key:value}`; the `read` of a `TaggedFormat`.
+
+    Attributes:
+        opening: The call's opening, with the name as group `name`; it ends before the brace.
+        close: The call's closing tag.
+    """
+
+    opening: re.Pattern[str]
+    close: str
+
+    def __call__(self, source: Source, match: re.Match[str], tools: Tools) -> Region | None:
+        """The call at `match`."""
+        text, reading = source.text, Reading(match["name"])
+        reader = LiteralReader(text)
+        try:
+            reading.arguments, end = reader.value(match.end())
+        except BadLiteralError as error:
+            return self._failed(source, match, reading, error)
+        for slip in reader.slips:
+            reading.slip(slip)
+        if tools and reading.name not in tools:
+            reading.reason = reading.reason or "no tool has this name"
+        after = skip_space(text, end)
+        if text.startswith(self.close, after):
+            end = after + len(self.close)
+        else:
+            reading.slip("the closing tag is missing")
+        return Region(end, (reading.at(text, match.start(), end),))
+
+    def _failed(self, source: Source, match: re.Match[str], reading: Reading, error: BadLiteralError) -> Region:
+        start = match.start()
+        if error.cut:
+            reading.fail("the text ends inside the call", "truncated")
+            return Region(len(source.text), (reading.at(source.text, start, len(source.text)),))
+        following = source.search(self.opening, error.at)
+        shut = source.find(self.close, error.at)
+        tagged = shut != -1 and (following is None or shut < following.start())
+        end = shut + len(self.close) if tagged else max(error.at, match.end())
+        reading.fail(f"not Gemma's spelling of a call at character {error.at}")
+        return Region(end, (reading.at(source.text, start, end),))
+
+
+def _refused(source: Source, start: int, end: int, reason: str, *, cut: bool = False) -> Region:
+    reading = Reading()
+    reading.fail(reason, "truncated" if cut else "malformed")
+    return Region(end, (reading.at(source.text, start, end),))
