@@ -120,3 +120,21 @@ def test_a_checkpoint_is_loaded_by_the_method_that_is_overridden():
     assert "self._load_from_checkpoint(resume_from_checkpoint)" in inspect.getsource(Trainer.train) + inspect.getsource(
         Trainer._inner_training_loop
     )
+
+
+def test_the_rollouts_of_grpo_call_what_the_episodes_override():
+    import trl.trainer.grpo_trainer as module
+
+    source = inspect.getsource(module.GRPOTrainer)
+    for fragment in (
+        "self._sync_tool_dicts[idx_with_tool]",
+        "self._async_tool_dicts[idx_with_tool]",
+        "self._env_tools[self._batch_environments[i]]",
+        "self._tool_call_loop(",
+        "self._multi_environment",
+        "self._standalone_tools + methods",
+    ):
+        assert fragment in source, fragment
+    first = list(inspect.signature(module.GRPOTrainer._tool_call_loop).parameters)
+    assert first[:5] == ["self", "prompts", "prompt_ids", "completion_ids", "completions"]
+    assert callable(module.supports_tool_calling)
