@@ -113,7 +113,7 @@ class Client:
     @on_loop
     async def num_tasks(self, environment: str | None, split: str) -> int:
         """How many tasks a split has."""
-        place = await self._place(environment, split)
+        place = await self._place(environment, f"{split}[*]")
         answer = await self._post(place, "num_tasks", {"split": split}, "its number of tasks")
         number = answer.get("num_tasks") if isinstance(answer, dict) else None
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
@@ -165,7 +165,7 @@ class Client:
             HttpRefused: The environment has no such split, or does not list its tasks (400).
             OrsError: See `trainwright_ors.client.errors`.
         """
-        place, wire = await self._place(environment, split), self._wire
+        place, wire = await self._place(environment, f"{split}[*]"), self._wire
         async with AsyncExitStack() as stack:
             sid = await stack.enter_async_context(routed(wire, place))
             path, body = (place.environment, "tasks"), {"split": split}

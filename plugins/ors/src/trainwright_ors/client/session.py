@@ -24,7 +24,7 @@ from trainwright_ors.client.errors import (
     SessionGone,
     ToolFailed,
 )
-from trainwright_ors.client.loop import on_loop
+from trainwright_ors.client.loop import home, on_loop
 from trainwright_ors.client.sids import new_sid
 from trainwright_ors.client.types import Block, Generation, ToolResult, Toolset
 from trainwright_ors.client.wire import Wire
@@ -201,9 +201,16 @@ class Session:
             for path in ("delete", "delete_session"):
                 await self._delete(path)
         except OrsError as error:
-            _LOG.warning("a session could not be ended; the server drops it in its own time: %s", error)
+            self._say_so(error)
         finally:
             opened().discard(self)
+
+    def _say_so(self, error: OrsError) -> None:
+        """Warn once a server: when it goes, so do a hundred sessions."""
+        warned = home().belongings.setdefault("warned", set())
+        level = logging.DEBUG if self._wire.origin.base in warned else logging.WARNING
+        warned.add(self._wire.origin.base)
+        _LOG.log(level, "a session could not be ended; the server drops it in its own time: %s", error)
 
     async def _delete(self, path: str) -> None:
         if self.sid:

@@ -43,8 +43,10 @@ class TaskList:
     def end(self) -> list[dict[str, Any]]:
         """The rest, once the answer is complete."""
         tasks = self._advance()
-        if self._state != "done" or self._text.strip() or not self._found:
-            raise TaskListError("it ends too early" if self._state != "done" else "it holds no list under `tasks`")
+        if self._state != "done":
+            raise TaskListError("it ends too early, or a value in it is not JSON")
+        if self._text.strip() or not self._found:
+            raise TaskListError("something follows it" if self._found else "it holds no list under `tasks`")
         return tasks
 
     def _advance(self) -> list[dict[str, Any]]:
