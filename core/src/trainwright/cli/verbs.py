@@ -96,5 +96,5 @@ def _owners(entries: list[EntryPoint]) -> str:
 
 
 def _summary(entry: EntryPoint) -> str:
-    summary = entry.dist.metadata.get("Summary") if entry.dist else None
-    return (summary or "A verb without a description").rstrip(".")  # short help ends with the first sentence
+    summaries = entry.dist.metadata.get_all("Summary") if entry.dist else None
+    return (summaries or ["A verb without a description"])[0].rstrip(".")  # short help ends with the first sentence
