@@ -97,4 +97,5 @@ def _owners(entries: list[EntryPoint]) -> str:
 
 def _summary(entry: EntryPoint) -> str:
     summaries = entry.dist.metadata.get_all("Summary") if entry.dist else None
-    return (summaries or ["A verb without a description"])[0].rstrip(".")  # short help ends with the first sentence
+    summary = str(summaries[0]) if summaries else "A verb without a description"
+    return summary.rstrip(".")  # short help ends with the first sentence
