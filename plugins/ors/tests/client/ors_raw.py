@@ -30,6 +30,7 @@ class Raw:
     alive: set[str] = field(default_factory=set)
     ran: list[str] = field(default_factory=list)  # a tool's `input` each time it is executed
     port: int = 0
+    connections: int = 0
 
     def __enter__(self):
         self._loop = asyncio.new_event_loop()
@@ -69,6 +70,7 @@ class Raw:
         self._loop.run_forever()
 
     async def _connection(self, reader, writer):
+        self.connections += 1
         try:
             while (asked := await _read(reader)) is not None:
                 self.asked.append(asked)

@@ -182,6 +182,37 @@ def test_an_end_that_the_server_fails_is_no_error_and_is_tried_again_only_while_
     assert "could not be ended" in caplog.text
 
 
+def test_an_end_for_which_the_server_was_too_busy_is_tried_again_at_the_exit(raw):
+    async def busy():
+        await asyncio.sleep(30)
+        yield b""
+
+    raw.answers["delete"] = lambda asked: busy()
+    session = opened(raw, close=0.2)
+    run(session.close())
+    assert raw.alive
+    del raw.answers["delete"]
+    close_all()
+    assert not raw.alive
+
+
+def test_a_stream_that_was_read_to_its_end_leaves_its_connection_for_the_next_request(raw):
+    session = opened(raw)
+    for _ in range(5):
+        run(session.call("add", {}))
+    run(session.close())
+    assert raw.connections == 1
+
+
+def test_many_sessions_at_once_ask_only_once_what_the_server_is(raw):
+    async def all_of_them():
+        here = client(raw)
+        return await asyncio.gather(*(here.open("mathenv", split="train", index=n) for n in range(20)))
+
+    assert len(run(all_of_them())) == 20
+    assert raw.paths().count("GET /list_environments") == 1
+
+
 def test_signs_of_life_go_on_while_a_tool_runs_and_stop_when_the_session_is_gone(raw):
     pings = []
 

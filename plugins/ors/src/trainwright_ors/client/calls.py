@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import time
 from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
-from contextlib import aclosing
+from contextlib import aclosing, suppress
 from typing import TYPE_CHECKING, Any
 
 from trainwright_ors.client.ask import Pauses, decoded, expect
@@ -29,6 +29,7 @@ from trainwright_ors.client.wire import Busy, Lost, Starting, Trouble, Wire
 if TYPE_CHECKING:
     import httpx
 
+_MOMENT = 0.25  # seconds
 _TOO_MANY = 429
 _FORGOTTEN = "unknown task_id"
 _GIVE_UP = "it is not called again, since it may have run"
@@ -57,6 +58,14 @@ async def events(
                 yield event
     except SseError as error:
         raise ProtocolError(str(error), place) from None
+
+
+async def drain(stream: AsyncIterator[Event]) -> None:
+    """Read what is left of a stream, for a moment at most, so that its connection serves the next request too."""
+    with suppress(Trouble, ProtocolError, TimeoutError):
+        async with asyncio.timeout(_MOMENT):
+            async for _ in stream:
+                pass
 
 
 class Call:
@@ -159,6 +168,7 @@ class Call:
             aclosing(events(response, self._wire, self._place, self._patience)) as stream,
         ):
             text = await self._read(stream)
+            await drain(stream)
         return decoded(text, "the tool's result", self._place)
 
     def _patience(self) -> float | None:

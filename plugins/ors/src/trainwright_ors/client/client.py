@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
 
@@ -16,7 +18,7 @@ from trainwright_ors.client.closing import arm
 from trainwright_ors.client.deadlines import Deadlines, Limits
 from trainwright_ors.client.detect import detect
 from trainwright_ors.client.errors import OrsError, Place, ProtocolError, Unreachable
-from trainwright_ors.client.loop import on_loop
+from trainwright_ors.client.loop import home, on_loop
 from trainwright_ors.client.origin import Origin
 from trainwright_ors.client.secrets import Hidden, channel
 from trainwright_ors.client.session import Session
@@ -53,7 +55,8 @@ class Client:
         domains: Mapping[str, Sequence[str]] | None = None,
     ) -> None:
         self._secrets, self._domains = dict(secrets or {}), dict(domains or {})
-        hidden = Hidden([*self._secrets.values(), *([api_key] if api_key else [])])
+        sent = channel("openreward", self._secrets, self._domains)[0].values()
+        hidden = Hidden([*self._secrets.values(), *map(SecretStr, sent), *([api_key] if api_key else [])])
         origin = Origin.of(url)
         self._wire = Wire(origin, api_key, deployment, hidden, deadlines or Deadlines(), limits or Limits())
         self._info: ServerInfo | None = None
@@ -75,10 +78,15 @@ class Client:
     @on_loop
     async def describe(self) -> ServerInfo:
         """The server's generation and environments; asked once."""
-        if self._info is None:
-            async with routed(self._wire, Place()) as sid:
-                self._info = await detect(self._wire, sid)
-        return self._info
+        info = self._info
+        if info is None:
+            asking: WeakKeyDictionary[Client, asyncio.Task[ServerInfo]]
+            asking = home().belongings.setdefault("asking", WeakKeyDictionary())
+            if self not in asking:
+                asking[self] = asyncio.create_task(self._detect())
+                asking[self].add_done_callback(lambda _: asking.pop(self, None))
+            info = self._info = await asyncio.shield(asking[self])
+        return info
 
     @on_loop
     async def resolve(self, environment: str | None) -> str:
@@ -88,7 +96,7 @@ class Client:
             OrsError: It lists no such one; or, with None, several.
         """
         listed = (await self.describe()).environments
-        choices = ", ".join(name[:80] for name in listed[:20])
+        choices = ", ".join(name[:80] if name.isprintable() else repr(name[:80]) for name in listed[:20])
         if environment is None:
             if len(listed) > 1:
                 raise OrsError("the server has several environments", remedy=f"say which `environment`: {choices}")
@@ -216,6 +224,10 @@ class Client:
         session = Session(self._wire, info.generation, place, body, headers)
         await session.start()
         return session
+
+    async def _detect(self) -> ServerInfo:
+        async with routed(self._wire, Place()) as sid:
+            return await detect(self._wire, sid)
 
     async def _place(self, environment: str | None, task: str = "") -> Place:
         return Place(await self.resolve(environment), task)

@@ -27,7 +27,7 @@ async def detect(wire: Wire, sid: str) -> ServerInfo:
     names = answers.environments(listed, Place())
     version = await _optional(wire, ("version",), sid)
     if version is not None and isinstance(version.get("version"), str):
-        return ServerInfo("openreward", version["version"], names)
+        return ServerInfo("openreward", version["version"][:80], names)
     tools = await _optional(wire, (names[0], "tools"), sid) or {}
     return ServerInfo("openreward" if "supports_score_group" in tools else "ors", "", names)
 

@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     import httpx
 
 _KEPT = 128  # idle connections
-_KEPT_FOR = 3.0  # seconds; servers drop idle ones after 5 s and more, and a request must not meet that moment
+_KEPT_FOR = 1.5  # seconds; servers drop idle ones after 2 s and more, and a request must not meet that moment
 _BEFORE_PROBE, _BETWEEN_PROBES, _PROBES = (
     15,
     5,

@@ -58,7 +58,7 @@ class Session:
         self.gone = self.doubtful = False
         self._wire, self._generation = wire, generation
         self._body, self._extra = body, extra
-        self._ready = False
+        self._ready = self._late = False
         self._process = os.getpid()
         self._creation: asyncio.Task[None] | None = None
         self._pings: asyncio.Task[None] | None = None
@@ -188,11 +188,12 @@ class Session:
                 _LOG.debug("a session gave no sign of life: %s", error)
 
     def _end_soon(self) -> asyncio.Task[None]:
-        if self._end is None:
+        if self._end is None or (self._late and self._end.done()):
             self._end = asyncio.create_task(self._finish())
         return self._end
 
     async def _finish(self) -> None:
+        self._late = False
         if self._pings is not None:
             self._pings.cancel()
         try:
@@ -200,9 +201,12 @@ class Session:
                 await asyncio.wait({self._creation}, timeout=self._wire.deadlines.close)
             for path in ("delete", "delete_session"):
                 await self._delete(path)
+        except Deadline as error:  # the server is there but busy: the process's exit tries again
+            self._say_so(error)
+            self._late = True
         except OrsError as error:
             self._say_so(error)
-        finally:
+        if not self._late:
             opened().discard(self)
 
     def _say_so(self, error: OrsError) -> None:

@@ -7,7 +7,7 @@ from contextlib import aclosing, asynccontextmanager
 from typing import TYPE_CHECKING, Any
 
 from trainwright_ors.client.ask import ask, decoded, media_type, persist
-from trainwright_ors.client.calls import events
+from trainwright_ors.client.calls import drain, events
 from trainwright_ors.client.errors import Place, ProtocolError
 from trainwright_ors.client.wire import Lost, Wire
 
@@ -51,6 +51,7 @@ async def _streamed(response: httpx.Response, wire: Wire, place: Place) -> str:
             if event.name == "task_id":
                 named = event.data
             elif event.name == "end":
+                await drain(stream)
                 return (_sid(decoded(event.data, _WHAT, place)) if event.data.strip() else "") or named
             elif event.name == "error":
                 raise ProtocolError(f"the server gives no session: {wire.hidden.brief(event.data)}", place)
