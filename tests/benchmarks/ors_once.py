@@ -43,7 +43,7 @@ def measure(kind: str, calls: int, seed: int) -> dict[str, float]:
             "executed twice": len([nonce for nonce, count in executed.items() if count > 1]),
             "answered, not executed": len(tally.answered - set(executed)),
             "never sent, yet executed": len(tally.refused & set(executed)),
-            "sessions ended by their time alone": server.alive(),
+            "sessions left": server.alive(),
         }
 
 
@@ -60,7 +60,7 @@ def main() -> int:
     else:
         for kind, figures in found.items():
             print(kind, *(f"  {name}: {value:,}" for name, value in figures.items()), sep="\n")
-    wrong = ("executed twice", "answered, not executed", "never sent, yet executed")
+    wrong = ("executed twice", "answered, not executed", "never sent, yet executed", "sessions left")
     return int(any(figures[name] for figures in found.values() for name in wrong))
 
 

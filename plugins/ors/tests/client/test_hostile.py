@@ -14,16 +14,20 @@ from trainwright_ors.client import (
     Client,
     Deadline,
     Deadlines,
+    EnvironmentFailed,
     HttpRefused,
     Limits,
     OrsError,
+    OutcomeUnknown,
     ProtocolError,
+    ToolFailed,
     Toolset,
     ToolSpec,
     Unreachable,
     iterate,
     run,
 )
+from trainwright_ors.client.errors import Place
 from trainwright_ors.client.secrets import Hidden
 from trainwright_ors.client.types import TerminalTool
 
@@ -339,6 +343,17 @@ def test_a_long_error_with_control_characters_is_shortened_and_cleaned(raw):
 
 def test_short_values_are_not_looked_for_in_innocent_text():
     assert Hidden([SecretStr("a"), SecretStr("long-enough")]).mask("a cat, long-enough") == "a cat, ***"
+
+
+def test_errors_cross_processes_with_all_that_they_say():
+    place = Place("mathenv", "train[3]", "add")
+    for error in (
+        ToolFailed("no", place, reason="not_found", remedy="look"),
+        EnvironmentFailed("boom", place, status=500),
+        OutcomeUnknown("lost", place),
+    ):
+        again = pickle.loads(pickle.dumps(error))
+        assert (type(again), str(again), vars(again)) == (type(error), str(error), vars(error))
 
 
 def test_a_client_can_be_pickled_with_all_that_it_was_given(raw):

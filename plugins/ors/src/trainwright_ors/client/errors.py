@@ -4,6 +4,8 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
+from typing import Any
 
 from trainwright.errors import TrainwrightError
 
@@ -47,6 +49,11 @@ class OrsError(TrainwrightError):
         self.place = place or Place()
         self.detail = message
         super().__init__(message, where=str(self.place), remedy=remedy)
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        """Pickled, as errors are that cross processes, with all that the class was given."""
+        own = {name: value for name, value in vars(self).items() if name in ("reason", "status")}
+        return partial(type(self), self.detail, self.place, remedy=self.problems[0].remedy, **own), ()
 
 
 class Unreachable(OrsError):
