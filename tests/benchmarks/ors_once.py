@@ -23,11 +23,11 @@ def measure(kind: str, calls: int, seed: int) -> dict[str, float]:
     from ors_cuts import call_through_cuts
     from ors_real import RealServer
 
-    from trainwright_ors.client import close_all, run
+    from trainwright_ors.client import close_all
 
     with RealServer(kind) as server:
         begun = time.perf_counter()
-        tally = run(call_through_cuts(server.url, calls, seed))
+        tally = call_through_cuts(server.url, calls, seed)
         taken = time.perf_counter() - begun
         close_all()
         executed = server.executions()

@@ -28,7 +28,7 @@ EXITS = {
 
 
 def test_no_tool_runs_twice_however_connections_are_cut(real):
-    tally = run(call_through_cuts(real.url, calls=150, seed=11))
+    tally = call_through_cuts(real.url, calls=150, seed=11)
     executed = real.executions()
     ours = {nonce: count for nonce, count in executed.items() if nonce.startswith("11-")}
     assert not {nonce for nonce, count in ours.items() if count > 1}
