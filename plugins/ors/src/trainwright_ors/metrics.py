@@ -14,9 +14,9 @@ def log_rollouts(
 ) -> None:
     """Log a batch.
 
-    `env/calls`, `env/failed_calls`, `env/call_seconds` and `env/resumed` are a rollout's: calls sent, those of them that
-    failed, mean seconds of one (only of rollouts with calls), streams lost and found again. `env/finished` and `env/lost`
-    are shares of rollouts, `env/reward/NAME` the mean score in an environment.
+    `env/calls`, `env/failed_calls`, `env/call_seconds` and `env/resumed` are a rollout's: calls sent, those of them
+    that failed, mean seconds of one (only of rollouts with calls), streams lost and found again. `env/finished` and
+    `env/lost` are shares of rollouts, `env/reward/NAME` the mean score in an environment.
 
     Args:
         log: `(name, value)`, once a rollout.
