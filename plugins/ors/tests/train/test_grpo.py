@@ -7,6 +7,7 @@ from ors_scripted import say, trainer
 from trl import GRPOTrainer
 
 from trainwright.trainer.episodes import Episodes
+from trainwright_ors import rollout
 from trainwright_ors.client import OrsError
 
 
@@ -61,20 +62,48 @@ def test_two_seeded_runs_see_and_score_the_same(real, spec_of, tmp_path):
     assert len({reward for (reward,) in runs[0][1]}) > 1
 
 
-def test_set_ups_and_calls_of_a_batch_run_side_by_side(real, spec_of, tmp_path):
-    """By the server's own account: all first calls begin before any second one, and no rollout waits for another."""
+class Counted:
+    """Around a coroutine function: how many run at once at most."""
 
+    def __init__(self, function):
+        self.function, self.now, self.most = function, 0, 0
+
+    def wrapped(self):
+        async def counting(*args, **keywords):
+            self.now += 1
+            self.most = max(self.most, self.now)
+            try:
+                return await self.function(*args, **keywords)
+            finally:
+                self.now -= 1
+
+        return counting
+
+
+def test_set_ups_and_calls_of_a_batch_run_side_by_side(real, spec_of, tmp_path, monkeypatch):
     def script(prompt, turn):
-        return say("once", nonce=f"{turn}", seconds=0.5) if turn < 2 else "done"
+        return say("once", nonce=f"{turn}", seconds=0.3) if turn < 2 else "done"
 
+    opens, calls = Counted(rollout._open), Counted(rollout.Session.call)
+    monkeypatch.setattr(rollout, "_open", opens.wrapped())
+    monkeypatch.setattr(rollout.Session, "call", calls.wrapped())
     spec = spec_of(real, "mathenv")
     made = trainer(SideBySide, script, spec, tmp_path, batch=8, generations=4)
-    before, begun = len(real.events("once")), len(real.events("setup"))
+    before = len(real.events("once"))
     made._generate_and_score_completions([spec.dataset[index % 5] for index in range(8)])
-    assert [event["nonce"] for event in real.events("once")[before:]] == ["0"] * 8 + ["1"] * 8
-    events = [event["event"] for event in real.events()]
-    assert len(real.events("setup")) - begun == 8
-    assert events.index("once", len(events) - 16 - 8) > max(at for at, event in enumerate(events) if event == "setup")
+    assert (opens.most, calls.most) == (8, 8)
+    assert len(real.events("once")) - before == 16
+
+
+def test_trls_own_trainer_has_its_sessions_opened_ahead(real, spec_of, tmp_path, monkeypatch):
+    opens = Counted(rollout._open)
+    monkeypatch.setattr(rollout, "_open", opens.wrapped())
+    spec, before = spec_of(real, "mathenv"), len(real.events("setup"))
+    trainer(GRPOTrainer, adds, spec, tmp_path, batch=4, steps=2, args={"gradient_accumulation_steps": 2}).train()
+    assert opens.most >= 4
+    spec.close()
+    assert real.all_gone()
+    assert len(real.events("setup")) - before <= 24  # a batch of eight for each step, and one that was looked ahead to
 
 
 def test_each_prompt_shows_the_tools_of_its_task(real, spec_of, tmp_path):
