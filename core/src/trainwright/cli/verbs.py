@@ -3,7 +3,7 @@
 An entry point in the group `trainwright_verbs` names a verb and the `typer.Typer` that it is:
 
     [project.entry-points.trainwright_verbs]
-    env = "trainwright_ors.cli:app"
+    env = "trainwright_ors.verbs.app:app"
 """
 
 from __future__ import annotations
