@@ -3,10 +3,23 @@
 from __future__ import annotations
 
 import json
+import time
 from functools import cache
 from importlib.resources import files
 
 from trainwright.testing import tiny_model, tiny_tokenizer
+
+
+def all_ended(server, environment, within=10.0):
+    """Whether no session of an environment is left on a server, by what happened there, at the latest after seconds."""
+    end = time.monotonic() + within
+    while True:
+        begun, ended = (
+            sum(event["environment"] == environment for event in server.events(kind)) for kind in ("setup", "teardown")
+        )
+        if begun == ended or time.monotonic() > end:
+            return begun == ended
+        time.sleep(0.05)
 
 
 def say(name, **arguments):

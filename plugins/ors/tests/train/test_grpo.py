@@ -3,7 +3,7 @@
 import re
 
 import pytest
-from ors_scripted import say, trainer
+from ors_scripted import all_ended, say, trainer
 from trl import GRPOTrainer
 
 from trainwright.trainer.episodes import Episodes
@@ -34,7 +34,7 @@ def test_a_run_scores_logs_and_leaves_no_session(real, spec_of, tmp_path, base):
     assert (last["env/reward/mathenv"], last["env/lost"], last["tools/failure_frequency"]) == (1.0, 0.0, 0.0)
     assert last["env/call_seconds"] > 0
     spec.close()
-    assert real.all_gone()
+    assert all_ended(real, "mathenv")
 
 
 def test_failed_calls_are_counted_and_the_model_is_told(real, spec_of, tmp_path):
@@ -102,7 +102,7 @@ def test_trls_own_trainer_has_its_sessions_opened_ahead(real, spec_of, tmp_path,
     trainer(GRPOTrainer, adds, spec, tmp_path, batch=4, steps=2, args={"gradient_accumulation_steps": 2}).train()
     assert opens.most >= 4
     spec.close()
-    assert real.all_gone()
+    assert all_ended(real, "mathenv")
     assert len(real.events("setup")) - before <= 24  # a batch of eight for each step, and one that was looked ahead to
 
 
