@@ -17,6 +17,7 @@ import socket
 import sys
 import threading
 import time
+import uuid
 from types import FunctionType
 from typing import Literal
 
@@ -64,10 +65,20 @@ class Base(Environment):
         return {"split": split, "number": index}
 
     def setup(self):
-        journal("setup", environment=type(self).__name__.lower(), id=id(self), task=self.task_spec)
+        self.id = uuid.uuid4().hex
+        journal("setup", environment=type(self).__name__.lower(), id=self.id, task=self.task_spec)
 
     def teardown(self):
-        journal("teardown", environment=type(self).__name__.lower(), id=id(self))
+        journal("teardown", environment=type(self).__name__.lower(), id=self.id)
+
+    async def prepare(self, seconds):
+        """A setup that takes a while; where it is cancelled, ors-sdk does not call `teardown`."""
+        Base.setup(self)
+        try:
+            await asyncio.sleep(seconds)
+        except asyncio.CancelledError:
+            self.teardown()
+            raise
 
     def get_prompt(self):
         return [TextBlock(text=f"Task {json.dumps(self.task_spec, sort_keys=True)}")]
@@ -156,8 +167,7 @@ class SlowEnv(Base):
         return {"setup": 1.0, "number": index}
 
     async def setup(self):
-        super().setup()
-        await asyncio.sleep(self.task_spec.get("setup", 1.0))
+        await self.prepare(self.task_spec.get("setup", 1.0))
 
     @tool
     async def nap(self, args: Seconds) -> ToolOutput:
@@ -176,8 +186,8 @@ class BrokenEnv(Base):
     """Its setup fails, after a time that the task may give."""
 
     async def setup(self):
-        super().setup()
-        await asyncio.sleep(self.task_spec.get("setup", 0))
+        await self.prepare(self.task_spec.get("setup", 0))
+        self.teardown()  # a setup that failed is not torn down by ors-sdk
         raise RuntimeError("setup boom")
 
     @tool

@@ -79,7 +79,8 @@ class RealServer:
 
     def alive(self) -> int:
         """How many sessions whose setup began have not been torn down."""
-        return len(self.events("setup")) - len(self.events("teardown"))
+        begun, ended = ({event["id"] for event in self.events(kind)} for kind in ("setup", "teardown"))
+        return len(begun - ended)
 
     def all_gone(self, within: float = 10.0) -> bool:
         """Whether no session is left, at the latest after so many seconds."""
