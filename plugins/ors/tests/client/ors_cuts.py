@@ -30,6 +30,11 @@ class Tally:
     cut: int = 0
 
 
+def _sooner_or_later(chance: random.Random) -> int:
+    """Every connection is cut: half of them within the first call or two, the others within thirty or so."""
+    return chance.randrange(2_500 if chance.random() < 0.5 else 40_000)
+
+
 def call_through_cuts(url: str, calls: int, seed: int, side_by_side: int = 16) -> Tally:
     """Make calls, each with a nonce of its own, over sessions that are replaced when a call is given up.
 
@@ -41,7 +46,7 @@ def call_through_cuts(url: str, calls: int, seed: int, side_by_side: int = 16) -
     """
     tally, chance = Tally(), random.Random(seed)
     calling = iter([(f"{seed}-{n}", chance.choice((0, 0, 5000, 20_000)), chance.random() * 0.02) for n in range(calls)])
-    with CuttingProxy(url, seed=seed) as proxy:
+    with CuttingProxy(url, _sooner_or_later, seed) as proxy:
         client = Client(proxy.url, deadlines=Deadlines(connect=5, idle=5, total=60, setup=60, request=20, close=5))
 
         async def all_of_them() -> None:
