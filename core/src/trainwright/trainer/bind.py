@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -59,7 +60,7 @@ def trainer_class(method: Method) -> type[Any]:
     """TRL's trainer class for the method with Trainwright's behaviour before it."""
     base = getattr(importlib.import_module(method.module), method.trainer)
     of_method: tuple[type, ...] = (UnpairedRows,) if method.batch == "unpaired" else ()
-    if hasattr(base, "_tool_call_loop"):
+    if "environment_factory" in inspect.signature(base.__init__).parameters:
         of_method = (*of_method, Episodes)
     return type(
         f"Hooked{base.__name__}",
