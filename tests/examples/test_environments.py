@@ -51,6 +51,4 @@ def test_the_tasks_are_always_the_same_and_can_be_solved(server):
 def test_the_configs_are_valid(monkeypatch):
     monkeypatch.setenv("OPENREWARD_API_KEY", "not-a-key")
     assert main(["validate", str(EXAMPLES / "ors-local" / "config.yaml")]) == 0
-    assert main(["validate", str(EXAMPLES / "seta" / "config.yaml"), "training.use_vllm=false"]) == 0, (
-        capsys.readouterr()
-    )
+    assert main(["validate", str(EXAMPLES / "seta" / "config.yaml"), "training.use_vllm=false"]) == 0
