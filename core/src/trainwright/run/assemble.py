@@ -72,7 +72,7 @@ def gather(checked: CheckedConfig, manager: PluginManager, run: RunFolder) -> In
     template = _template(checked, manager, processing_class, getattr(args, "assistant_only_loss", False))
     if template.chat_template is not None:
         processing_class.chat_template = template.chat_template
-    environment = _environment(checked, manager, args.seed)
+    environment = _environment(checked, manager, args.seed, vision=hasattr(processing_class, "image_processor"))
     totals: list[Totals] = []
     train, evaluation = _data(checked, environment, template, args, totals)
     if template.tokenize is not None and "labels" in (getattr(train, "column_names", None) or ()):
@@ -97,11 +97,11 @@ def _template(checked: CheckedConfig, manager: PluginManager, processing: Any, a
     return answer
 
 
-def _environment(checked: CheckedConfig, manager: PluginManager, seed: int) -> Environment:
+def _environment(checked: CheckedConfig, manager: PluginManager, seed: int, *, vision: bool) -> Environment:
     config = checked.config
     if config.env is None:
         return Environment()
-    spec = EnvSpec(method=checked.method.name, settings=checked.env, folder=config.folder, seed=seed)
+    spec = EnvSpec(checked.method.name, checked.env, config.folder, seed, vision)
     environment: Environment = manager.slot("build_env", config.env.name, config.where("env"))(spec=spec)
     return environment
 
@@ -117,7 +117,9 @@ def _data(
         if data is None:
             raise RunError("there is nothing to train on", where="data", remedy="add `data: {train: …}` to the config")
         train = load_split(data.train, config, "data.train")
-    evaluation = load_split(data.eval, config, "data.eval") if data and data.eval else None
+    evaluation = environment.eval_dataset
+    if evaluation is None and data and data.eval:
+        evaluation = load_split(data.eval, config, "data.eval")
     if template.tokenize is None or checked.method.name != "sft":
         return train, evaluation
     masked = _masked(train, template, args, config, "data.train", data.train if data else None, totals)
@@ -177,6 +179,7 @@ def assemble(
     return make_trainer(
         _binding(checked, manager, ingredients, supply),
         run,
+        calls_tools=ingredients.environment.calls_tools,
         model=model,
         args=ingredients.args,
         train_dataset=ingredients.train,

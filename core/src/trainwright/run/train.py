@@ -83,16 +83,31 @@ class _Run:
         self.start = time.perf_counter()
 
     def go(self, keep: Callable[[], None], checkpoint: Path | None, resumed: bool, allow_drift: bool) -> RunResult:
+        from trainwright.run.assemble import gather
+
+        ingredients = gather(self.checked, self.manager, self.run)
+        with ExitStack() as stack:
+            if ingredients.environment.close is not None:
+                stack.callback(ingredients.environment.close)
+            return self._go(ingredients, keep, checkpoint, resumed, allow_drift)
+
+    def _go(
+        self,
+        ingredients: Ingredients,
+        keep: Callable[[], None],
+        checkpoint: Path | None,
+        resumed: bool,
+        allow_drift: bool,
+    ) -> RunResult:
         from transformers import set_seed
 
         from trainwright.model.load import load_model
         from trainwright.plugins.agreement import agree
-        from trainwright.run.assemble import assemble, gather
+        from trainwright.run.assemble import assemble
         from trainwright.run.callbacks import watch
         from trainwright.run.files import main_process
         from trainwright.run.result import write_answers
 
-        ingredients = gather(self.checked, self.manager, self.run)
         agree(self.manager)
         self._tell_labels(ingredients)
         self._record(ingredients, resumed, checkpoint, allow_drift)
@@ -136,7 +151,7 @@ class _Run:
             self.config,
             hooks=self.manager.explain(*choices_of(self.config)).as_dict()["hooks"],
             template=ingredients.template_sha256,
-            data=self._fingerprints(),
+            data=self._fingerprints(ingredients),
             seeds={"seed": ingredients.args.seed, "data_seed": ingredients.args.data_seed},
         )
         if resumed:
@@ -144,14 +159,16 @@ class _Run:
         elif main_process():
             write_manifest(self.run.manifest, manifest)
 
-    def _fingerprints(self) -> dict[str, Any]:
+    def _fingerprints(self, ingredients: Ingredients) -> dict[str, Any]:
         from trainwright.data.load import fingerprint
 
         data = self.config.data
         sources = {"train": data.train, "eval": data.eval} if data else {}
         if self.config.answers:
             sources["answers"] = self.config.answers.data
-        return {name: fingerprint(source, self.config) for name, source in sources.items() if source is not None}
+        known = {name: fingerprint(source, self.config) for name, source in sources.items() if source is not None}
+        identity = ingredients.environment.identity
+        return known | ({"environment": dict(identity)} if identity else {})
 
     def _answer(self, trainer: Any, ingredients: Ingredients) -> Answers | None:
         from trainwright.run.answers import answer

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import importlib
+import inspect
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -13,9 +14,10 @@ from trainwright.reference.precompute import Precomputation, precompute
 from trainwright.reference.synced import SyncedReference
 from trainwright.run.checkpoint import SealedCheckpoints
 from trainwright.run.folder import RunFolder
+from trainwright.trainer.episodes import Episodes
 from trainwright.trainer.hooked import Binding, HookedTrainer
 from trainwright.trainer.methods import Method
-from trainwright.trainer.private import head_adapters_allowed, precomputes, switched_off
+from trainwright.trainer.private import head_adapters_allowed, precomputes, switched_off, tools_unseen
 from trainwright.trainer.tool_loop import ToolLoop
 from trainwright.trainer.unpaired import UnpairedRows
 
@@ -60,7 +62,9 @@ def trainer_class(method: Method) -> type[Any]:
     base = getattr(importlib.import_module(method.module), method.trainer)
     of_method: tuple[type[Any], ...] = (UnpairedRows,) if method.batch == "unpaired" else ()
     if hasattr(base, "_tool_call_loop"):
-        of_method = (ToolLoop,)
+        of_method = (*of_method, ToolLoop)
+    if "environment_factory" in inspect.signature(base.__init__).parameters:
+        of_method = (*of_method, Episodes)
     return type(
         f"Hooked{base.__name__}",
         (HookedTrainer, *of_method, SealedCheckpoints, base),
@@ -68,12 +72,13 @@ def trainer_class(method: Method) -> type[Any]:
     )
 
 
-def make_trainer(binding: Binding, run: RunFolder, **keywords: Any) -> Any:
+def make_trainer(binding: Binding, run: RunFolder, *, calls_tools: bool = True, **keywords: Any) -> Any:
     """The trainer of a run.
 
     Args:
         binding: Hooks and models that TRL's trainer knows nothing of.
         run: The run's folder.
+        calls_tools: Whether the model calls tools, which its chat template then has to know of.
         **keywords: What TRL's trainer takes: `model`, `args`, `train_dataset`, `peft_config`, ….
 
     Raises:
@@ -86,6 +91,8 @@ def make_trainer(binding: Binding, run: RunFolder, **keywords: Any) -> Any:
         with ExitStack() as stack:
             if not binding.native:
                 stack.enter_context(head_adapters_allowed(given["model"]))
+            if not calls_tools:
+                stack.enter_context(tools_unseen(kind))
             if precomputed:
                 stack.enter_context(switched_off(given["args"], "precompute_ref_log_probs"))
             trainer = kind(binding=binding, **given)

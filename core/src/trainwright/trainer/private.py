@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
@@ -98,6 +99,22 @@ def head_adapters_allowed(model: Any) -> Iterator[None]:
         yield
     finally:
         del model.get_output_embeddings
+
+
+@contextmanager
+def tools_unseen(kind: type[Any]) -> Iterator[None]:
+    """While TRL's trainer is made: any chat template will do, because the environment shows the model no tools.
+
+    Args:
+        kind: The trainer's class, ours or TRL's.
+    """
+    module = sys.modules[next(base.__module__ for base in kind.__mro__ if base.__module__.startswith("trl."))]
+    original = module.supports_tool_calling
+    module.supports_tool_calling = lambda processing_class: True  # type: ignore[attr-defined]
+    try:
+        yield
+    finally:
+        module.supports_tool_calling = original  # type: ignore[attr-defined]
 
 
 @contextmanager

@@ -1,0 +1,1 @@
+"""Environments of the Open Reward Standard for every trainer that takes an environment."""

@@ -1,0 +1,166 @@
+"""An environment as TRL knows it: `reset`, tools by descriptors, perhaps `get_reward`; everything else is private."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from concurrent.futures import CancelledError, Future
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+from trainwright_ors.client.errors import OrsError, Place
+from trainwright_ors.client.loop import home, run
+from trainwright_ors.client.types import ToolSpec
+from trainwright_ors.content import Content, content
+from trainwright_ors.rollout import Rollout, TaskKey, reduce_rewards
+from trainwright_ors.tools import Tool, attributes
+
+if TYPE_CHECKING:
+    from trainwright_ors.spec import OrsSpec
+
+
+class ToolError(Exception):
+    """A tool call that failed, in words for the model: no address, no session, the same in every run."""
+
+
+class Episode:
+    """Base of the classes that a factory makes. An instance is reset for one rollout after another.
+
+    Attributes that TRL would take for tools are only those that `tools.attributes` adds.
+    """
+
+    _spec: OrsSpec
+    _environment: str
+    _rollout: Rollout | None = None
+    _lost: OrsError | None = None
+    _scored: bool = False
+
+    def reset(self, /, **row: Any) -> Content:
+        """Begin the row's task on a session of its own.
+
+        Args:
+            **row: A row of `OrsSpec.dataset`.
+
+        Returns:
+            The prompt.
+
+        Raises:
+            OrsError: No session could be set up, and failures are not substituted; or too many could not.
+        """
+        self._leave()
+        key = task_key(row, self._environment)
+        self._rollout, self._lost, self._scored = None, None, False
+        try:
+            opened = self._spec.ahead.take(key).result()
+            self._rollout = Rollout(opened, self._spec.terminal(opened.tools, key.environment))
+            return self._shown(opened.prompt, opened.session.place)
+        except CancelledError:
+            raise OrsError("the run's sessions were closed", Place(key.environment)) from None
+        except OrsError as error:
+            self._lost = error
+            self._spec.failures.note(error)
+            return ""
+
+    def _leave(self) -> None:
+        """End the session of the rollout before, without waiting."""
+        if self._rollout is not None:
+            home().submit(self._rollout.opened.session.close())
+
+    def _episode_tools(self) -> list[Tool]:
+        """The tools of this task."""
+        if self._rollout is None:
+            return []
+        return [Tool(spec, self._begin_call) for spec in self._spec.shown(self._rollout.opened.tools)]
+
+    def _begin_call(self, name: str, arguments: Mapping[str, Any]) -> Future[Content]:
+        future: Future[Content] = home().submit(self._call(self._rollout, name, arguments))
+        return future
+
+    async def _call(self, rollout: Rollout | None, name: str, arguments: Mapping[str, Any]) -> Content:
+        if rollout is None:
+            raise ToolError("there is no episode")
+        try:
+            result = await rollout.call(name, arguments)
+            return self._shown(result.blocks, rollout.place)
+        except OrsError as error:
+            if type(error) is OrsError:  # not the server's: what the model cannot be shown
+                rollout.lost = rollout.lost or error
+            raise ToolError(error.detail) from error
+
+    def _shown(self, blocks: Sequence[Any], place: Place) -> Content:
+        return content(blocks, place, images=self._spec.images)
+
+    def _score(self) -> float | None:
+        """The rollout's score, once; its session ends.
+
+        Raises:
+            OrsError: It was lost, and failures are not substituted; or too many were.
+        """
+        if self._scored:
+            return None
+        self._scored = True
+        rollout, failures = self._rollout, self._spec.failures
+        if rollout is None:
+            return None
+        self._leave()
+        if rollout.lost is not None:
+            self._lost = rollout.lost
+            failures.note(rollout.lost)
+            return None
+        figures = rollout.figures
+        nothing_worked = figures.calls > 0 and figures.raised == figures.calls
+        failures.note(rollout.last_failure if nothing_worked else None, ended=False)
+        return reduce_rewards(rollout.rewards, self._spec.settings.reward, self._spec.settings.no_reward)
+
+
+class ScoringEpisode(Episode):
+    """An episode that owns its reward, for trainers that give reward functions no environments."""
+
+    def get_reward(self) -> float | None:
+        """The rollout's score; None where it was lost."""
+        return self._score()
+
+
+def task_key(row: Mapping[str, Any], environment: str = "") -> TaskKey:
+    """The task of a row of the data set."""
+    return TaskKey(row.get("environment", environment), row["task_split"], row["task_index"])
+
+
+class EpisodeFactory:
+    """Makes the episodes of one environment; picklable.
+
+    Args:
+        spec: What it belongs to.
+        environment: The environment.
+        tools: What TRL is to list as its tools.
+        scoring: Whether episodes own their reward.
+    """
+
+    def __init__(self, spec: OrsSpec, environment: str, tools: Sequence[ToolSpec], *, scoring: bool) -> None:
+        self._spec, self._environment, self._tools, self._scoring = spec, environment, tuple(tools), scoring
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in vars(self).items() if name != "_kind"}
+
+    @cached_property
+    def _kind(self) -> type[Episode]:
+        base = ScoringEpisode if self._scoring else Episode
+        own = {"_spec": self._spec, "_environment": self._environment, **attributes(self._tools)}
+        return type(f"ors_{''.join(letter if letter.isalnum() else '_' for letter in self._environment)}", (base,), own)
+
+    def __call__(self) -> Episode:
+        """An episode that is not begun."""
+        return self._kind()
+
+    def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
+        """Open the sessions that the resets of these rows will take, all at once."""
+        self._spec.ahead.want([task_key(row, self._environment) for row in rows], now=True)
+
+
+def answer_all(pairs: Sequence[tuple[Rollout, str]]) -> None:
+    """Hand answers over, all at once."""
+    import asyncio
+
+    async def together() -> None:
+        await asyncio.gather(*(rollout.answer(text) for rollout, text in pairs))
+
+    run(together())

@@ -1,0 +1,87 @@
+"""A server's tasks as a data set: two numbers a row, everything else is made when a row is read."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+from trainwright_ors.ahead import Ahead
+from trainwright_ors.rollout import TaskKey
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+COLUMNS = ("prompt", "environment", "task_split", "task_index")
+
+
+@dataclass
+class ReadRows:
+    """Makes the columns of rows that are read, and has the sessions of a batch opened.
+
+    A trainer reads a batch before it generates, and (with a data loader that looks ahead) while the one before trains.
+    It may read the same batch several times over; only the first of these counts.
+
+    Attributes:
+        sources: Environment and split, by number.
+        system: A system message; None for none.
+        ahead: Opens sessions.
+    """
+
+    sources: Sequence[tuple[str, str]]
+    system: str | None
+    ahead: Ahead | None
+    _last: list[TaskKey] = field(default_factory=list, repr=False, compare=False)
+
+    def __getstate__(self) -> dict[str, Any]:
+        return vars(self) | {"_last": []}
+
+    def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
+        """The columns `COLUMNS` of a batch of `source` and `index`."""
+        keys = [
+            TaskKey(*self.sources[int(source)], int(index))
+            for source, index in zip(batch["source"], batch["index"], strict=True)
+        ]
+        self._open_ahead(keys)
+        return {
+            "prompt": [self._prompt() for _ in keys],
+            "environment": [key.environment for key in keys],
+            "task_split": [key.split for key in keys],
+            "task_index": [key.index for key in keys],
+        }
+
+    def _prompt(self) -> list[dict[str, str]]:
+        """What `reset` adds the task's prompt to."""
+        system = [] if self.system is None else [{"role": "system", "content": self.system}]
+        return [*system, {"role": "user", "content": ""}]
+
+    def _open_ahead(self, keys: list[TaskKey]) -> None:
+        if self.ahead is None or len(keys) < 2 or keys == self._last or _in_worker():
+            return
+        self._last = keys
+        self.ahead.want(keys, now=False)
+
+
+def _in_worker() -> bool:
+    """Whether this is a process of a data loader, whose sessions nobody could take."""
+    from torch.utils.data import get_worker_info
+
+    return get_worker_info() is not None
+
+
+def make_dataset(source: NDArray[np.uint16], index: NDArray[np.int64], read: ReadRows) -> Dataset:
+    """The data set.
+
+    Args:
+        source: The number of each row's source. (n)
+        index: The index of each row's task in its split. (n)
+        read: Makes the columns.
+    """
+    import pyarrow as pa  # type: ignore[import-untyped]
+    from datasets import Dataset
+
+    rows = Dataset(pa.table({"source": source, "index": index}))
+    rows.set_transform(read)
+    return rows

@@ -1,0 +1,89 @@
+"""`env: ors` in real runs through the command."""
+
+import json
+from pathlib import Path
+
+import pytest
+import yaml
+from ors_scripted import all_ended
+
+from trainwright.cli import main
+from trainwright.testing import save_tiny
+
+
+@pytest.fixture(scope="module")
+def tiny(tmp_path_factory):
+    """A checkpoint whose chat template knows no tools."""
+    return save_tiny("llama", tmp_path_factory.mktemp("tiny") / "tiny")
+
+
+def write(folder, tiny, env, **sections):
+    config = {
+        "method": "grpo",
+        "model": str(tiny),
+        "env": {"name": "ors", **env},
+        "training": {
+            "max_steps": 2, "per_device_train_batch_size": 4, "num_generations": 2, "max_completion_length": 8,
+            "logging_steps": 1, "save_strategy": "no",
+        },
+        "output": str(folder / "run"),
+        **sections,
+    }  # fmt: skip
+    path = folder / "config.yaml"
+    path.write_text(yaml.safe_dump(config))
+    return path
+
+
+def test_a_run_scores_answers_on_the_server_and_ends_its_sessions(real, tiny, tmp_path):
+    """A model that is shown no tools needs no template that knows them."""
+    answer = {"name": "submit", "arg": "answer"}
+    path = write(tmp_path, tiny, {"url": real.url, "environment": "bigenv", "answer_tool": answer})
+    assert main(["train", str(path)]) == 0
+    lines = [json.loads(line) for line in (tmp_path / "run" / "metrics.jsonl").read_text().splitlines()]
+    assert [line["env/calls"] for line in lines if line["split"] == "train"] == [1.0, 1.0]
+    assert all(line["env/reward/bigenv"] == 0.0 for line in lines if line["split"] == "train")
+    assert all_ended(real, "bigenv")
+    manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
+    assert manifest["data"]["environment"]["train"] == ["bigenv/train: 100000 tasks"]
+    assert "trainwright-ors" in manifest["packages"]
+
+
+def test_a_run_that_fails_says_why_and_ends_its_sessions(real, tiny, tmp_path, capsys):
+    answer = {"name": "never", "arg": None}
+    path = write(tmp_path, tiny, {"url": real.url, "environment": "brokenenv", "answer_tool": answer})
+    assert main(["train", str(path)]) == 1
+    said = capsys.readouterr().err
+    assert "environment 'brokenenv', task train[" in said
+    assert "setup boom" in said
+    if real.kind == "openreward":  # ors-sdk tears nothing down whose setup failed
+        assert all_ended(real, "brokenenv")
+
+
+@pytest.mark.parametrize(
+    ("env", "sections", "said"),
+    [
+        ({"url": "http://localhost:1", "envrionment": "a"}, {}, "envrionment"),
+        ({"url": "http://localhost:1"}, {"method": "rloo"}, "environments are for the method `grpo`"),
+        ({"url": "http://localhost:1", "api_key_env": "NO_SUCH_KEY"}, {}, "`NO_SUCH_KEY` is not set"),
+        ({"url": "http://localhost:1", "secrets_env": {"K": "NO_SUCH"}}, {}, "`NO_SUCH` is not set"),
+        ({}, {}, "give `url`, or `target`"),
+    ],
+)
+def test_validation_finds_what_is_wrong_without_a_server(tiny, tmp_path, capsys, env, sections, said):
+    assert main(["validate", str(write(tmp_path, tiny, env, **sections))]) == 1
+    captured = capsys.readouterr()
+    assert said in captured.out + captured.err
+
+
+def test_a_good_config_is_valid_without_a_server(tiny, tmp_path):
+    assert main(["validate", str(write(tmp_path, tiny, {"target": "Eigent/SETA"}))]) == 0
+
+
+def test_keys_stay_out_of_what_a_run_writes(real, tiny, tmp_path, monkeypatch):
+    monkeypatch.setenv("MY_ORS_KEY", "sk-hidden-0123456789")
+    env = {"url": real.url, "environment": "bigenv", "answer_tool": {"name": "submit", "arg": "answer"}}
+    env |= {"api_key_env": "MY_ORS_KEY", "secrets_env": {"K": "MY_ORS_KEY"}}
+    assert main(["train", str(write(tmp_path, tiny, env))]) == 0
+    files = [file for file in Path(tmp_path, "run").rglob("*") if file.is_file()]
+    assert files
+    assert not [file for file in files if b"sk-hidden-0123456789" in file.read_bytes()]
