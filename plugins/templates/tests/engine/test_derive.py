@@ -20,10 +20,9 @@ CHATML = """
 {% endif %}"""
 
 
-def spans(source, messages, tools=None, *, stops=("<|im_end|>",), **options):
-    made = Engine(Template(source, special={"bos_token": "<s>", "eos_token": "</s>"}), stops=stops).derive(
-        messages, tools, **options
-    )
+def spans(source, messages, tools=None, *, stops=("<|im_end|>",), prefill=False, **options):
+    template = Template(source, special={"bos_token": "<s>", "eos_token": "</s>"})
+    made = Engine(template, stops=stops, prefill=prefill).derive(messages, tools, **options)
     return [made.text[span.start : span.end] for span in made.spans], made
 
 
@@ -97,6 +96,12 @@ def test_a_thought_that_the_prompt_has_begun_is_not_learnt():
     said, made = spans(PREFILLED, [ASK, assistant("<think>\nHm.\n</think>\n\nA1")])
     assert said == ["Hm.\n</think>\n\nA1<|im_end|>"]
     assert not made.notes
+
+
+def test_a_thought_that_the_prompt_has_begun_is_learnt_where_that_is_asked():
+    answer = assistant("<think>\nHm.\n</think>\n\nA1")
+    assert spans(PREFILLED, [ASK, answer], prefill=True)[0] == ["<think>\nHm.\n</think>\n\nA1<|im_end|>"]
+    assert spans(PREFILLED, TWO, prefill=True)[0] == ["A1<|im_end|>", "A2<|im_end|>"]
 
 
 def test_an_answer_that_only_begins_like_the_prompts_thought_is_whole():

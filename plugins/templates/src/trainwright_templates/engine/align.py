@@ -9,6 +9,7 @@ from dataclasses import dataclass
 # A tag or control token in one of the usual spellings, a run of white space, or a word: where a prompt may end.
 _ATOM = re.compile(r"<[^<>\s]{1,64}>|\[/?[A-Za-z_]{2,40}\]|\]~[a-z!]{1,3}[\[\]]|\[e~\[|\s+|\w+|.", re.DOTALL)
 _CONTROL = re.compile(r"<[^<>\s]{1,64}>|\[/?[A-Z_]{2,40}\]|\]~[a-z!]{1,3}[\[\]]|\[e~\[")
+_THOUGHT = re.compile(r"<[^<>\s]*think[^<>\s]*>|\[THINK\]", re.IGNORECASE)
 _ROLE = re.compile(r"assistant|chatbot|\bmodel\b|\bai\b|\bgpt\b|\bbot\b", re.IGNORECASE)
 
 
@@ -32,6 +33,12 @@ def shared(first: str, second: str) -> tuple[int, int]:
     if not first[matched[0] :].strip():  # what is left of the prompt is white space that the past does not have
         return len(first), matched[1]
     return matched
+
+
+def opened_thought(header: str) -> int:
+    """Where in a turn's header a thought is opened (`<think>`), or closed at once; its length where none is."""
+    found = _THOUGHT.search(header)
+    return found.start() if found else len(header)
 
 
 def names_role(text: str) -> bool:

@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any
 
+from trainwright_templates.engine.align import opened_thought
 from trainwright_templates.engine.dropped import check_calls, dropped
 from trainwright_templates.engine.layout import Layout, Surveyor
 from trainwright_templates.engine.prompts import Prompts
@@ -111,6 +112,8 @@ class Engine:
         header = layout.text[turn.start : start]
         end = ending(layout, turn, start, self.stops, header)
         check_frame(layout, turn, start, end.end, header)
+        if self.prefill:
+            start = turn.start + opened_thought(header)
         notes = []
         if found.rest.strip():
             notes.append(Note("prefill", turn.index, f"the prompt of message {turn.index} goes on with {found.rest!r}"))

@@ -116,6 +116,8 @@ def _opening(turn: Turn, region: str, prompts: Prompts, error: RenderError) -> O
         raise Refused(error.problems[0].message, remedy=error.problems[0].remedy) from error
     said = min((place.start for place in turn.places), default=turn.end) - turn.start
     ends = [found + len(header) for header in headers if (found := region.rfind(header, 0, said)) >= 0]
+    if not ends and not region[:said].strip():  # the template writes no header before it
+        return Overlap(0, True, "")
     if not ends:
         raise Refused(
             f"message {turn.index} (assistant) has no prompt: {error.problems[0].message}",

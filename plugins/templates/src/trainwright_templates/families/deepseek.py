@@ -9,7 +9,6 @@ FAMILY = Family(
     models="DeepSeek V3, V3.1, R1 and its distillations",
     marks=("<｜User｜>", "<｜Assistant｜>", "<｜tool▁calls▁begin｜>"),
     stops=("<｜end▁of▁sentence｜>",),
-    prefill="<think>\n",
     quirks=(
         "Everything before `</think>` is cut from earlier answers, by value: it need not be in `reasoning_content`.",
         "`<｜tool▁outputs▁end｜>` is written by the environment and carries no loss.",

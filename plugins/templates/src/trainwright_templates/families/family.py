@@ -31,7 +31,6 @@ class Family:
         stops: Texts of the tokens that end a turn, besides what the model's generation config names.
         response: Name of the response format that its models write (`trainwright_response_formats`); None: found by
             parsing what the template renders.
-        prefill: What a generation prompt may open with in the model's stead; it carries no loss by default.
         quirks: What its templates do that others do not, one sentence each.
     """
 
@@ -42,7 +41,6 @@ class Family:
     reads: tuple[str, ...] = ()
     stops: tuple[str, ...] = ()
     response: str | None = None
-    prefill: str = ""
     quirks: tuple[str, ...] = ()
 
     def recognises(self, source: str) -> bool:

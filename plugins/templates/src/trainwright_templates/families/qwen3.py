@@ -12,7 +12,6 @@ FAMILY = Family(
     reads=("reasoning_content",),
     stops=("<|im_end|>",),
     response="hermes",
-    prefill="<think>\n\n</think>\n\n",
     quirks=(
         "Reasoning before the last user turn is dropped, so only the reasoning of the last answers is trained.",
         "An answer without reasoning after the last question gets an empty `<think>` block, which the model writes.",

@@ -11,7 +11,6 @@ FAMILY = Family(
     reads=("reasoning_content",),
     stops=("<|im_end|>",),
     response="xml_function",
-    prefill="<think>\n",
     quirks=(
         "The generation prompt opens `<think>` (or closes an empty block): what it writes carries no loss.",
         "Reasoning before the last user turn is dropped.",
