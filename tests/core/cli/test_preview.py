@@ -39,7 +39,7 @@ def labels():
 def run(monkeypatch, labels):
     """`preview` over rows that are made up, so that no tokenizer is needed."""
     rendering = ModuleType("trainwright.run.preview")
-    rendering.preview = lambda checked, manager, rows: iter(ROWS[:rows])
+    rendering.preview = lambda checked, manager, rows, tell: iter(ROWS[:rows])
     monkeypatch.setitem(sys.modules, "trainwright.run.preview", rendering)
     checked = SimpleNamespace(config=SimpleNamespace(labels=labels.get))
     monkeypatch.setattr(module, "prepare", lambda config, overrides, no_plugin: (checked, None))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import asdict
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -14,6 +15,7 @@ from trainwright.cli.screen import coloured, paint, put_json
 
 if TYPE_CHECKING:
     from trainwright.run.preview import PreviewRow
+    from trainwright.template.totals import Totals
 
 
 def preview(
@@ -24,12 +26,16 @@ def preview(
     checked, manager = prepare(config, overrides, no_plugin)
     from trainwright.run.preview import preview as run
 
-    shown = run(checked, manager, rows)
+    totals: list[Totals] = []
+    shown = run(checked, manager, rows, tell=totals.append)
     labels = checked.config.labels("data.train")
     if as_json:
-        put_json(_as_json(list(shown)) | ({"labels": labels._asdict()} if labels else {}))
+        read = {"read": [asdict(each) for each in totals]} if totals else {}
+        put_json(_as_json(list(shown)) | read | ({"labels": labels._asdict()} if labels else {}))
     else:
         _put_text(shown)
+        for each in totals:
+            print(f"read: {each}")
         if labels:
             print(f"data.train: {labels}")
 

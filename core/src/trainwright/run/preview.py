@@ -7,7 +7,7 @@ All is real but the model, whose place a tiny random one takes: settings, tokeni
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from itertools import islice
 from pathlib import Path
@@ -19,6 +19,7 @@ from trainwright.run.pieces import pieces
 if TYPE_CHECKING:
     from trainwright.config.check import CheckedConfig
     from trainwright.plugins.manager import PluginManager
+    from trainwright.template.totals import Totals
     from trainwright.trainer.methods import Method
 
 OF_NO_CONCERN = (
@@ -62,13 +63,16 @@ class PreviewRow:
         return f"row {self.row}" + (f" ({self.note})" if self.note else "")
 
 
-def preview(checked: CheckedConfig, manager: PluginManager, rows: int) -> list[PreviewRow]:
+def preview(
+    checked: CheckedConfig, manager: PluginManager, rows: int, tell: Callable[[Totals], object] | None = None
+) -> list[PreviewRow]:
     """The first rows of the training data as they will be trained on.
 
     Args:
         checked: The checked config.
         manager: The plugins, loaded.
         rows: Rows of the prepared data to show; packed rows hold several sequences, pairs make two.
+        tell: Called with what the rows that were read hold in all, where a template's provider masked them.
 
     Raises:
         TrainwrightError: The method's batches have no supervised tokens to show beforehand, or what `gather` raises.
@@ -81,7 +85,7 @@ def preview(checked: CheckedConfig, manager: PluginManager, rows: int) -> list[P
             remedy="preview shows methods that learn given tokens: sft, dpo, kto, gkd",
         )
     with tempfile.TemporaryDirectory(prefix="trainwright-preview-") as folder:
-        trainer, processing_class = _trainer(_without_concern(checked, rows), manager, Path(folder))
+        trainer, processing_class = _trainer(_without_concern(checked, rows), manager, Path(folder), tell)
         return list(prepared_rows(trainer, method, processing_class, rows))
 
 
@@ -97,7 +101,9 @@ def _without_concern(checked: CheckedConfig, rows: int) -> CheckedConfig:
     return replace(checked, config=config, training={**training, "use_cpu": True})
 
 
-def _trainer(checked: CheckedConfig, manager: PluginManager, folder: Path) -> tuple[Any, Any]:
+def _trainer(
+    checked: CheckedConfig, manager: PluginManager, folder: Path, tell: Callable[[Totals], object] | None
+) -> tuple[Any, Any]:
     """The run's trainer with a stand-in for each model, and its tokenizer or processor."""
     from trainwright.run.assemble import gather
     from trainwright.run.folder import RunFolder
@@ -106,10 +112,13 @@ def _trainer(checked: CheckedConfig, manager: PluginManager, folder: Path) -> tu
 
     run, method = RunFolder(folder), checked.method
     ingredients = gather(checked, manager, run)
+    if tell:
+        for totals in ingredients.totals:
+            tell(totals)
     models = {"reference": "ref_model", "teacher": "teacher_model"}
     others = {models[name]: _stand_in(ingredients.processing_class) for name in method.takes}
     trainer = make_trainer(
-        Binding(method=method, compute_loss=_no_loss, native=checked.config.native),
+        Binding(method=method, compute_loss=_no_loss, native=checked.config.native, template=ingredients.template),
         run,
         model=_stand_in(ingredients.processing_class),
         args=ingredients.args,
