@@ -1,0 +1,86 @@
+"""`trainwright template show|check|export` with the provider `derived`, and with `auto` beside it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from transformers.utils.chat_template_utils import render_jinja_template
+
+from trainwright.cli import main
+from trainwright.testing import save_tiny, tiny_tokenizer
+
+GOOD = {"messages": [{"role": "user", "content": "Q"}, {"role": "assistant", "content": "A"}]}
+
+
+@pytest.fixture(scope="module")
+def model(tmp_path_factory):
+    return str(save_tiny("qwen3", tmp_path_factory.mktemp("models") / "tiny"))
+
+
+def run(capsys, *words):
+    capsys.readouterr()
+    code = main(["template", *words])
+    return code, capsys.readouterr()
+
+
+def test_show_says_how_and_why_and_marks_a_conversation(model, capsys):
+    code, said = run(capsys, "show", model, "--provider", "derived")
+    assert code == 0
+    assert "resolved by derived: family qwen3" in said.out
+    assert "training template: " in said.out
+    assert "responses: hermes" in said.out
+    assert "⟦A machine that grinds.<|im_end|>⟧" in said.out
+
+
+def test_the_default_is_auto(model, capsys):
+    code, said = run(capsys, "show", model)
+    assert "resolved by auto: " in said.out
+    assert code in (0, 1)  # auto refuses templates that rewrite the past, and says so
+    assert code == 0 or "refused" in said.out
+
+
+def test_check_tries_the_providers_own_conversations(model, capsys):
+    code, said = run(capsys, "check", model, "--provider", "derived")
+    assert code == 0
+    assert "conversations have a verified mask" in said.out.splitlines()[-1]
+    assert "masked multi3: " in said.out
+    assert "dropped_reasoning: " in said.out
+
+
+def test_check_of_a_file_ends_with_1_where_a_row_is_refused(model, capsys, tmp_path):
+    data = tmp_path / "rows.jsonl"
+    data.write_text(json.dumps(GOOD) + "\n")
+    assert run(capsys, "check", model, "--provider", "derived", "--data", str(data))[0] == 0
+    data.write_text(json.dumps(GOOD) + "\n" + json.dumps({"messages": GOOD["messages"][:1]}) + "\n")
+    code, said = run(capsys, "check", model, "--provider", "derived", "--data", str(data))
+    assert code == 1
+    assert f"refused {data}:2: the conversation ends with a turn of role 'user'" in said.out
+    assert said.out.splitlines()[-1].startswith("1 of 2 conversations have a verified mask, 1 are refused")
+
+
+@pytest.mark.parametrize(("text", "message"), [("{", "rows.jsonl:1: not JSON"), (None, "no such file")])
+def test_a_file_that_is_none(text, message, model, capsys, tmp_path):
+    data = tmp_path / "rows.jsonl"
+    if text:
+        data.write_text(text)
+    code, said = run(capsys, "check", model, "--provider", "derived", "--data", str(data))
+    assert code in (1, 2)
+    assert message in said.err
+
+
+def test_export_writes_a_template_with_the_same_masks_for_other_programs(model, capsys, tmp_path):
+    file = tmp_path / "training.jinja"
+    assert run(capsys, "export", model, "--provider", "derived", "--output", str(file))[0] == 0
+    own = tiny_tokenizer("qwen3").chat_template
+    texts, ranges = render_jinja_template(
+        conversations=[GOOD["messages"]], chat_template=file.read_text(), return_assistant_tokens_mask=True
+    )
+    assert texts == render_jinja_template(conversations=[GOOD["messages"]], chat_template=own)[0]
+    assert "".join(texts[0][start:end] for start, end in ranges[0]).strip().endswith("A<|im_end|>")
+
+
+def test_a_provider_that_is_not_there(model, capsys):
+    code, said = run(capsys, "show", model, "--provider", "derivd")
+    assert code in (1, 2)
+    assert "derived" in said.err
