@@ -15,7 +15,8 @@ def all_ended(server, environment, within=10.0):
     end = time.monotonic() + within
     while True:
         begun, ended = (
-            sum(event["environment"] == environment for event in server.events(kind)) for kind in ("setup", "teardown")
+            {event["id"] for event in server.events(kind) if event["environment"] == environment}
+            for kind in ("setup", "teardown")
         )
         if begun == ended or time.monotonic() > end:
             return begun == ended
