@@ -153,6 +153,9 @@ def explain(
         Path | None, typer.Argument(metavar="CONFIG", help="A config; default: what is installed.", show_default=False)
     ] = None,
     overrides: Overrides = None,
+    model: Annotated[
+        bool, typer.Option("--model", help="Load the model's tokenizer and say how its chat template resolves.")
+    ] = False,
     as_json: Json = False,
     no_plugin: NoPlugin = None,
     verbose: Verbose = False,
@@ -163,7 +166,7 @@ def explain(
     """
     from trainwright.cli.explain import explain as run
 
-    raise typer.Exit(run(config, overrides or (), no_plugin or (), as_json=as_json, verbose=verbose))
+    raise typer.Exit(run(config, overrides or (), no_plugin or (), model=model, as_json=as_json, verbose=verbose))
 
 
 @app.command()

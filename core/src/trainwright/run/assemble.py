@@ -69,7 +69,7 @@ def gather(checked: CheckedConfig, manager: PluginManager, run: RunFolder) -> In
     args = training_arguments(checked.method, dict(checked.training), run.checkpoints)
     processing_class = load_processing(config.model, config)
     check_reference(config, processing_class)
-    template = _template(checked, manager, processing_class, getattr(args, "assistant_only_loss", False))
+    template = ask_template(checked, manager, processing_class, getattr(args, "assistant_only_loss", False))
     if template.chat_template is not None:
         processing_class.chat_template = template.chat_template
     environment = _environment(checked, manager, args.seed, vision=hasattr(processing_class, "image_processor"))
@@ -80,7 +80,20 @@ def gather(checked: CheckedConfig, manager: PluginManager, run: RunFolder) -> In
     return Ingredients(args, processing_class, template, environment, train, evaluation, tuple(totals))
 
 
-def _template(checked: CheckedConfig, manager: PluginManager, processing: Any, assistant_only: bool) -> TemplateAnswer:
+def ask_template(
+    checked: CheckedConfig, manager: PluginManager, processing: Any, assistant_only: bool
+) -> TemplateAnswer:
+    """What the config's provider makes of the model's chat template.
+
+    Args:
+        checked: The checked config.
+        manager: The plugins.
+        processing: The model's tokenizer or processor.
+        assistant_only: Whether only what the assistant says may carry loss.
+
+    Raises:
+        TrainwrightError: The provider refuses the template.
+    """
     from trainwright.model.stops import declared_stops
 
     config = checked.config

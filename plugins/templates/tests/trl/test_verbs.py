@@ -84,3 +84,22 @@ def test_a_provider_that_is_not_there(model, capsys):
     code, said = run(capsys, "show", model, "--provider", "derivd")
     assert code in (1, 2)
     assert "derived" in said.err
+
+
+def test_explain_says_which_step_resolved_the_models_template(model, capsys, tmp_path):
+    (tmp_path / "rows.jsonl").write_text(json.dumps(GOOD) + "\n")
+    config = tmp_path / "run.yaml"
+    config.write_text(
+        f"method: sft\nmodel: {model}\ndata: {{train: rows.jsonl}}\ntemplate: derived\n"
+        "training: {max_steps: 1, assistant_only_loss: true}\noutput: run\n"
+    )
+    assert main(["explain", str(config), "--model"]) == 0
+    said = capsys.readouterr().out
+    assert "the model's chat template: derived: family qwen3" in said
+    assert "masks: derived from each conversation's rendering" in said
+    assert main(["explain", str(config), "--model", "--json"]) == 0
+    assert json.loads(capsys.readouterr().out)["template"]["source"] == "derived: family qwen3"
+    assert main(["explain", str(config), "--model", "template=auto"]) == 0
+    assert "the model's chat template: auto: " in capsys.readouterr().out
+    assert main(["explain", "--model"]) == 2
+    assert "give the config" in capsys.readouterr().err
