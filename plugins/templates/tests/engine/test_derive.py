@@ -134,6 +134,34 @@ def test_opening_and_consecutive_turns():
     assert spans(CHATML, [ASK, TELL, assistant("A3")])[0] == ["A1<|im_end|>", "A3<|im_end|>"]
 
 
+def test_an_opening_turn_whose_prompt_cannot_be_rendered_begins_like_the_others():
+    """A header in words; a default system message before it; no header at all."""
+    words = (
+        "{{ messages[0].role[:0] }}{% for m in messages %}### {{ 'Ask' if m.role == 'user' else 'Response' }}:\n"
+        "{{ m.content }}</s>{% endfor %}{% if add_generation_prompt %}### Response:\n{% endif %}"
+    )
+    assert spans(words, [assistant("A0"), *TWO], stops=["</s>"])[0] == ["A0</s>", "A1</s>", "A2</s>"]
+    system_first = CHATML.replace(
+        "<|im_start|>{{ m.role }}",
+        "{% if loop.first %}<|im_start|>system\nS<|im_end|>\n{% endif %}<|im_start|>{{ m.role }}",
+    )
+    assert spans("{{ messages[0].role[:0] }}" + system_first, [assistant("A0"), *TWO])[0][0] == "A0<|im_end|>"
+    none = (
+        "{{ messages[0].role[:0] }}{% for m in messages %}{{ m.content }}"
+        "{{ '[/INST]' if m.role == 'user' else '</s>' }}{% endfor %}"
+    )
+    assert spans(none, [assistant("A0"), *TWO], stops=["</s>"])[0] == ["A0</s>", "A1</s>", "A2</s>"]
+
+
+def test_without_a_loop_what_follows_a_turn_must_be_told_by_a_stop_token():
+    source = (
+        "{% set ns = namespace(t='') %}{% for m in messages %}{% set ns.t = ns.t ~ m.role ~ ': ' ~ m.content ~ ' ' %}"
+        "{% endfor %}{{ ns.t }}{% if add_generation_prompt %}assistant: {% endif %}"
+    )
+    with pytest.raises(Refused, match="cannot be told from what follows"):
+        spans(source, TWO, stops=["</s>"])
+
+
 def test_a_prompt_that_is_rejected_and_a_turn_that_is_not_like_the_others():
     source = (
         "{{ messages[0].content }}{% for m in messages[1:] %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"

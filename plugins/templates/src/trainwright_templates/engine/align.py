@@ -116,3 +116,17 @@ def overlap(prompt: str, turn: str, before: str = "") -> Overlap:
         if rank and (rank, theirs) > best[:2]:
             best = (rank, theirs, start + mine)
     return Overlap(best[1], best[0] != 2, prompt[best[2] :] if best[0] == 2 else "")
+
+
+def header_in(prompt: str, frame: str) -> str:
+    """The longest stretch of a prompt's end that stands in a frame too and tells a turn's beginning; or nothing.
+
+    It is cut at atoms. A control token or the role's name is in it, or it is the prompt's end.
+    """
+    edges = [*boundaries(prompt), len(prompt)]
+    stretches = {prompt[first:last].strip() for first in edges for last in edges if first < last}
+    end = prompt.rstrip()
+    fitting = [
+        each for each in stretches if each in frame and (controls(each) or names_role(each) or end.endswith(each))
+    ]
+    return max(fitting, key=lambda each: (len(each), each), default="")

@@ -111,7 +111,7 @@ class Engine:
         start, found = beginning(layout, turn, prompts)
         header = layout.text[turn.start : start]
         end = ending(layout, turn, start, self.stops, header)
-        check_frame(layout, turn, start, end.end, header)
+        check_frame(layout, turn, start, end.end, header, self.stops)
         if self.prefill:
             start = turn.start + opened_thought(header)
         notes = []

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-from trainwright_templates.engine.align import overlap
 from trainwright_templates.engine.layout import Layout, Surveyor
 from trainwright_templates.render import RenderError
 
 PROBE = {"role": "user", "content": "x"}
-ANSWER = {"role": "assistant", "content": "y"}
 
 
 class Prompts:
@@ -71,21 +69,13 @@ class Prompts:
         """Note how a turn begins: what the prompt has written of it, and what the prompt goes on with."""
         self._beginnings.setdefault(self._kind(turn), set()).add(beginning)
 
-    def headers_after_a_question(self) -> list[str]:
-        """What turns begin with behind a user's message, as far as the prompt has written it: in the past, and last.
+    def of_a_question(self) -> str:
+        """The end of the prompt behind a user's message.
 
         Raises:
-            RenderError: The template rejects questions, or answers to them.
+            RenderError: The template rejects a question.
         """
-        layout = self._surveyor.layout([PROBE, ANSWER] * 2, self._tools, self._variables)
-        prompt, headers = self._render([PROBE]), []
-        for turn in (1, 3):
-            pieces = layout.of(turn)
-            if not pieces:
-                raise RenderError("the chat template does not tell what it writes for which message")
-            region = layout.text[pieces[0].start : pieces[-1].end]
-            headers.append(region[: overlap(prompt, region, layout.text[: pieces[0].start]).length])
-        return headers
+        return self._render([PROBE])
 
     def _render(self, messages: Sequence[Mapping[str, Any]]) -> str:
         if not messages:

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from trainwright_templates.engine.align import Overlap, controls, names_role, overlap
+from trainwright_templates.engine.align import Overlap, controls, header_in, names_role, overlap, shared
 from trainwright_templates.engine.layout import Layout, Piece, Place
 from trainwright_templates.engine.prompts import Prompts
 from trainwright_templates.engine.refused import Refused, excerpt
@@ -23,6 +23,7 @@ class Turn:
         end: Where it ends.
         parts: The pieces in it; several where tools' results stand inside the turn.
         places: Where its own leaves stand.
+        told: Whether loops tell where it ends; else it is where the next text of the data begins.
     """
 
     index: int
@@ -30,6 +31,7 @@ class Turn:
     end: int
     parts: tuple[Piece, ...]
     places: tuple[Place, ...]
+    told: bool = True
 
 
 def find_turn(layout: Layout, index: int) -> Turn:
@@ -55,7 +57,7 @@ def find_turn(layout: Layout, index: int) -> Turn:
     others = [place for place in layout.places if place.leaf.message != index]
     start = max((place.end for place in others if place.end <= first), default=0)
     end = min((place.start for place in others if place.start >= last), default=len(layout.text))
-    return Turn(index, start, end, (Piece(index, start, end),), places)
+    return Turn(index, start, end, (Piece(index, start, end),), places, told=False)
 
 
 def _undivided(layout: Layout, pieces: Sequence[Piece]) -> tuple[Piece, ...]:
@@ -110,20 +112,22 @@ def _opening(turn: Turn, region: str, prompts: Prompts, error: RenderError) -> O
     Raises:
         Refused: It is not written like the others.
     """
+    said = min((place.start for place in turn.places), default=turn.end) - turn.start
     try:
-        headers = prompts.headers_after_a_question()
+        prompt = prompts.of_a_question()
     except RenderError:
         raise Refused(error.problems[0].message, remedy=error.problems[0].remedy) from error
-    said = min((place.start for place in turn.places), default=turn.end) - turn.start
-    ends = [found + len(header) for header in headers if (found := region.rfind(header, 0, said)) >= 0]
-    if not ends and not region[:said].strip():  # the template writes no header before it
+    if not region[:said].strip():  # the template writes no header before it
         return Overlap(0, True, "")
-    if not ends:
+    header = header_in(prompt, region[:said])
+    if not header:
         raise Refused(
             f"message {turn.index} (assistant) has no prompt: {error.problems[0].message}",
             remedy="put a user turn before it, or give it `weight: 0`",
         )
-    return Overlap(max(ends), True, "")
+    start = region.rfind(header, 0, said)
+    rest = prompt[prompt.rindex(header) :]
+    return Overlap(start + shared(rest, region[start:])[1], True, "")
 
 
 def _header(frame: str) -> int:
@@ -165,6 +169,9 @@ def ending(layout: Layout, turn: Turn, start: int, stops: Sequence[str], header:
         start: Where it begins.
         stops: Texts of tokens that end a turn.
         header: What begins every turn of the assistant; what follows it in the same turn is another one.
+
+    Raises:
+        Refused: Nothing tells what stands between the turn's last text and the next message's first.
     """
     text = layout.text
     said = max([start, *(place.end for place in turn.places)])
@@ -179,6 +186,11 @@ def ending(layout: Layout, turn: Turn, start: int, stops: Sequence[str], header:
     next_stop = next((stop for stop in stops if following.startswith(stop, gap)), "")
     if next_stop and not (header and header.lstrip().startswith(next_stop)):
         return Ending(end + gap + len(next_stop), True)
+    if not turn.told and frame.strip() and following:
+        raise Refused(
+            f"message {turn.index} (assistant) cannot be told from what follows it: {excerpt(text, start, end)}",
+            remedy="name the token that ends a turn: `template: {name: derived, stop: [...]}`",
+        )
     marker = controls(header)[:1]
     cut = frame.find(marker[0]) if marker else -1
     return Ending(said + len((frame if cut < 0 else frame[:cut]).rstrip()), False)
@@ -192,7 +204,7 @@ def _adjacent(text: str, stops: Sequence[str]) -> str:
     return text[:end]
 
 
-def check_frame(layout: Layout, turn: Turn, start: int, end: int, header: str) -> None:
+def check_frame(layout: Layout, turn: Turn, start: int, end: int, header: str, stops: Sequence[str]) -> None:
     """See that no other turn has got into a span.
 
     Raises:
@@ -207,8 +219,11 @@ def check_frame(layout: Layout, turn: Turn, start: int, end: int, header: str) -
             f"{foreign[0].leaf.message}: {excerpt(layout.text, start, end)}",
             remedy="use a template that keeps them apart: `template: {name: file, path: my_template.jinja}`",
         )
-    for first, last in _frames(turn, start, end):
-        if header.strip() and header.strip() in layout.text[first:last]:
+    mark = header.strip()
+    while ended := next((stop for stop in stops if mark.startswith(stop)), ""):  # of the turn before
+        mark = mark[len(ended) :].strip()
+    for first, last in _frames(turn, start, end) if mark else ():
+        if mark in layout.text[first:last]:
             raise Refused(
                 f"what would be trained on as message {turn.index} (assistant) holds another turn's header: "
                 f"{excerpt(layout.text, start, end)}",
