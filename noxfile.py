@@ -66,7 +66,7 @@ def tests(session: nox.Session) -> None:
 @nox.session
 @nox.parametrize("name", [nox.param(name, id=name) for name in PLUGINS])
 def plugin(session: nox.Session, name: str) -> None:
-    """Run one plugin's own tests on built wheels of core and that plugin alone."""
+    """Run one plugin's own tests, but for the slowest, on built wheels of core and that plugin alone."""
     path = f"plugins/{name}"
     install_wheels(session, *([OPS] if path == OPS else ["core[testing]", OPS, path]))
     if path == OPS:
@@ -75,7 +75,8 @@ def plugin(session: nox.Session, name: str) -> None:
     if name == "ors":
         ors_servers(session)
     absent(session, *(module(other) for other in PLUGINS if other not in (name, "ops")))
-    pytest(session, *ONE_RANK, f"{path}/tests")
+    session.install("pytest-xdist", env=pinned("ci"))
+    pytest(session, *SPREAD, *ONE_RANK, "-m", "not slow", f"{path}/tests")
 
 
 @nox.session

@@ -27,6 +27,7 @@ EXITS = {
 }
 
 
+@pytest.mark.slow
 def test_no_tool_runs_twice_however_connections_are_cut(real):
     tally = call_through_cuts(real.url, calls=30, seed=11)
     executed = real.executions()

@@ -44,6 +44,7 @@ def failed(outcomes):
     return {name for name, outcome in outcomes.items() if outcome == "failed"}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("environment", ["mathenv", "slowenv", "richenv", "tasktoolenv", "terminalenv"])
 def test_real_servers_pass(real, environment):
     if environment == "terminalenv" and real.kind == "ors":
