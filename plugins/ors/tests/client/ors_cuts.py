@@ -7,7 +7,7 @@ import random
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 
-from trainwright_ors.client import Client, Deadlines, OrsError, OutcomeUnknown, Unreachable, run
+from trainwright_ors.client import Client, Deadline, Deadlines, OrsError, OutcomeUnknown, Unreachable, run
 from trainwright_ors.testing import CuttingProxy
 
 
@@ -63,8 +63,8 @@ async def _calls(client: Client, calling: Iterator[tuple[str, int, float]], tall
         session = session or await _opened(client)
         try:
             result = await session.call("once", {"nonce": nonce, "size": size, "seconds": seconds})
-        except (OutcomeUnknown, Unreachable) as error:
-            (tally.unknown if isinstance(error, OutcomeUnknown) else tally.refused).add(nonce)
+        except (Deadline, OutcomeUnknown, Unreachable) as error:
+            (tally.refused if isinstance(error, Unreachable) else tally.unknown).add(nonce)
             await session.close()
             session = None
         else:
