@@ -176,13 +176,14 @@ def report(outcomes: Counter[str], seconds: list[float], long_seconds: list[floa
         print(f"{outcome:<30}{count:>7,}")
     print(f"{'pairs that render':<30}{rendered:>7,}")
     print(f"a conversation: median {median:.2f} ms, 95 % {1e3 * statistics.quantiles(seconds, n=20)[-1]:.2f} ms")
+    within = sum(each <= 0.1 for each in long_seconds)
     print(f"{LONG} turns: median {1e3 * statistics.median(long_seconds):.0f} ms, most {1e3 * max(long_seconds):.0f} ms")
     print(f"beside TRL's training templates: {beside['pairs']:,} pairs, {beside['disagreements']} disagree on content")
     goals = {
         f"masks for {share:.2%} of what renders, required refusals aside (goal 99.9 %)": share >= 0.999,
         f"median of {median:.2f} ms a conversation (goal 1 ms)": median <= 1.0,
-        f"{LONG} turns in {1e3 * statistics.median(long_seconds):.0f} ms (goal 100 ms)": statistics.median(long_seconds)
-        <= 0.1,
+        f"{LONG} turns within 100 ms for {within} of {len(long_seconds)} templates (goal all)": within
+        == len(long_seconds),
         "no content disagreement with TRL's masks": not beside["disagreements"],
     }
     for goal, reached in goals.items():

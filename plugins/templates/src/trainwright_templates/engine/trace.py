@@ -65,12 +65,24 @@ def traced(template: Template) -> jinja2.Template:
     """
     tree = template.tree()
     _instrument(tree, inside=False)
-    template.environment.globals |= {
-        ENTER: lambda: TRACER.get().enter(),
-        STEP: lambda *values: TRACER.get().step(*values),
-        LEAVE: lambda: TRACER.get().leave(),
-    }
+    # Filters, because the sandbox inspects each call of a function; of the context, so that none is run when compiling.
+    template.environment.filters |= {ENTER: _enter, STEP: _step, LEAVE: _leave}
     return template.compile(tree)
+
+
+@jinja2.pass_context
+def _enter(_: Any, __: Any) -> str:
+    return TRACER.get().enter()
+
+
+@jinja2.pass_context
+def _step(_: Any, values: tuple[Any, ...]) -> str:
+    return TRACER.get().step(*values)
+
+
+@jinja2.pass_context
+def _leave(_: Any, __: Any) -> str:
+    return TRACER.get().leave()
 
 
 def _instrument(node: nodes.Node, inside: bool) -> None:
@@ -103,10 +115,9 @@ def _names(target: nodes.Node) -> list[str]:
     return [name.name for name in ([target] if isinstance(target, nodes.Name) else target.find_all(nodes.Name))]
 
 
-def _printed(function: str, names: Sequence[str], line: int) -> nodes.Output:
-    arguments: list[nodes.Expr] = [nodes.Name(name, "load") for name in names]
-    call = nodes.Call(nodes.Name(function, "load"), arguments, [], None, None)
-    output = nodes.Output([call])
+def _printed(event: str, names: Sequence[str], line: int) -> nodes.Output:
+    values = nodes.Tuple([nodes.Name(name, "load") for name in names], "load")
+    output = nodes.Output([nodes.Filter(values, event, [], [], None, None)])
     for node in (output, *output.find_all(nodes.Node)):
         node.set_lineno(line)
         node.environment = None
