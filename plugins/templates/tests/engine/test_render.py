@@ -44,6 +44,21 @@ def test_it_renders_as_transformers_does(name, prompt):
     assert template.render(row["messages"], tools=row.get("tools"), prompt=prompt) == expected[0]
 
 
+@pytest.mark.parametrize(
+    "source",
+    [
+        "{% set n = namespace(a=1) %}{% set n.b = n.a + 1 %}{{ n.a }}{{ n.b }}{{ n['b'] }}{{ n }}",
+        "{% set n = namespace({'a': 1}) %}{{ n.c is defined }}{{ n.c or 'none' }}{{ n.items is defined }}",
+        "{% set n = namespace(f='{}'.format) %}{{ n.f(3) }}",
+        "{{ 'ab'['upper']() }}{{ 'ab'[0] }}{{ 'ab'['type'] is defined }}{{ 'ab'.type or 'none' }}",
+        "{% for part in 'ab' %}{% if part['type'] == 'text' %}{{ part['text'] }}{% endif %}{% endfor %}",
+    ],
+)
+def test_namespaces_and_texts_are_read_as_under_transformers(source):
+    expected, _ = render_jinja_template(conversations=[[{"role": "user"}]], chat_template=source)
+    assert Template(source).render([{"role": "user"}]) == expected[0]
+
+
 def test_variables_and_the_clock():
     template = Template("{{ strftime_now('%d %b %Y') }} {{ enable_thinking }}", now=datetime(2031, 2, 3))
     assert template.render([{"role": "user"}], enable_thinking=False) == "03 Feb 2031 False"
@@ -72,6 +87,9 @@ def test_what_is_no_template_is_refused_when_it_is_read(source, said):
         ("{{ messages.append(1) }}", "unsafe"),
         ("{{ cycler.__init__.__globals__ }}", "unsafe"),
         ("{{ namespace(_x=1) }}{% set n = namespace() %}{% set n._y = 1 %}", ""),
+        ("{% set n = namespace() %}{{ n.__init__.__globals__ }}", "no attribute '__init__'"),
+        ("{{ ''['__class__'].__mro__ }}", "unsafe"),
+        ("{{ '{0.__class__.__mro__}'['format'](1) }}", "unsafe"),
         ("{{ messages[0]['content'] + 1 }}", "can only concatenate"),
         ("{% for a in range(99999) %}{% for b in range(99999) %}{% endfor %}{% endfor %}", "1,000,000 steps"),
         ("{% for a in range(100001) %}{% endfor %}", "Range too big"),

@@ -40,6 +40,8 @@ class BoundError(jinja2.TemplateError):
     """A template that does more than any chat template needs."""
 
 
+_TEXT = frozenset(dir(str))
+
 _steps: ContextVar[list[int]] = ContextVar("steps of the rendering under way")
 
 
@@ -58,12 +60,34 @@ class _Generation(Extension):
 
 
 class _Names(Namespace):
-    """A namespace without names that begin with an underscore, as in transformers."""
+    """A namespace without names that begin with an underscore, as in transformers.
+
+    The names are in a dictionary of its own, where the environment finds them without asking for attributes.
+    """
+
+    def __init__(*given: Any, **names: Any) -> None:
+        object.__setattr__(given[0], "held", dict(*given[1:], **names))
+
+    def __getattribute__(self, name: str) -> Any:
+        if name == "__class__":
+            return object.__getattribute__(self, name)
+        try:
+            return _held(self)[name]
+        except KeyError:
+            raise AttributeError(name) from None
 
     def __setitem__(self, name: str, value: Any) -> None:
         if name.startswith("_"):
             raise jinja2.exceptions.SecurityError(f"a namespace has no attribute {name!r}")
-        super().__setitem__(name, value)
+        _held(self)[name] = value
+
+    def __repr__(self) -> str:
+        return f"<Namespace {_held(self)!r}>"
+
+
+def _held(names: _Names) -> dict[str, Any]:
+    found: dict[str, Any] = object.__getattribute__(names, "held")
+    return found
 
 
 class ChatEnvironment(ImmutableSandboxedEnvironment):
@@ -86,6 +110,19 @@ class ChatEnvironment(ImmutableSandboxedEnvironment):
             "namespace": _Names,
             "dict": dict,
         }
+
+    def getattr(self, obj: Any, attribute: str) -> Any:
+        """An attribute, as the sandbox allows it; of a namespace at once, for templates that scan the past ask most."""
+        if type(obj) is _Names and not attribute.startswith("_"):
+            held = _held(obj)
+            return held[attribute] if attribute in held else self.undefined(obj=obj, name=attribute)
+        return super().getattr(obj, attribute)
+
+    def getitem(self, obj: Any, argument: Any) -> Any:
+        """An item, as the sandbox allows it; at once where a text, which has no parts, is asked for one by name."""
+        if type(obj) is str and type(argument) is str and argument not in _TEXT:
+            return self.undefined(obj=obj, name=argument)
+        return super().getitem(obj, argument)
 
     def call_binop(self, context: Any, operator: str, left: Any, right: Any) -> Any:
         """One of the operators that make much of little.
