@@ -3,6 +3,7 @@
 import asyncio
 import json
 import random
+from types import SimpleNamespace
 
 import pytest
 from ors_raw import event, head, ok, reply, stream
@@ -20,6 +21,7 @@ from trainwright_ors.client import (
     SessionGone,
     ToolFailed,
     Unreachable,
+    ask,
     run,
 )
 
@@ -90,6 +92,21 @@ def test_lost_after_that_its_result_is_fetched_by_the_name(raw, times):
     assert (result.blocks[0].text, result.reward, result.resumed) == ("done", 1.0, times)
     assert [body.get("task_id") for body in calls(raw)] == [None] + ["t1"] * times
     assert len(raw.ran) == 1
+
+
+def test_a_server_that_answers_is_asked_again_soon_and_one_that_does_not_ever_less_often(raw, monkeypatch):
+    waited = []
+
+    async def note(seconds):
+        waited.append(seconds)
+
+    lost = cut(head(), event("task_id", "t1"))
+    executing(raw, *[lost] * 20, *[lambda asked: reply({}, 502)] * 10, whole)
+    session = opened(raw, Deadlines())
+    monkeypatch.setattr(ask, "asyncio", SimpleNamespace(sleep=note, timeout=asyncio.timeout))
+    assert run(session.call("add", {})).resumed == 20
+    assert max(waited[:20]) <= 0.2
+    assert max(waited[20:]) > 2
 
 
 def test_a_stream_that_falls_silent_is_resumed(raw):

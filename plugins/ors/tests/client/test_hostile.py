@@ -263,6 +263,16 @@ def test_an_answer_that_never_ends_or_never_begins_meets_the_deadline(raw):
             run(client(raw).splits("mathenv"))
 
 
+def test_an_answer_that_falls_silent_midway_is_asked_for_again(raw):
+    async def half():
+        yield head(kind="application/json") + b'[{"name": '
+        await asyncio.sleep(30)
+
+    said = iter([half()])
+    raw.answers["splits"] = lambda asked: next(said, reply([{"name": "train", "type": "train"}]))
+    assert [split.name for split in run(client(raw, deadlines=Deadlines(idle=0.3)).splits("mathenv"))] == ["train"]
+
+
 def test_tasks_arrive_as_they_come_and_a_broken_list_is_an_error(raw):
     async def slow(*pieces):
         yield head(kind="application/json")

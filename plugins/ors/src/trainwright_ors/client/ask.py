@@ -15,6 +15,7 @@ from trainwright_ors.client.wire import Busy, NotSent, Starting, Trouble, Wire
 _T = TypeVar("_T")
 _LOSSES = 4  # attempts that ended in a lost connection or a busy server
 _LONGEST = 5.0  # seconds between two attempts, unless the server asks for more
+_LONGEST_ANSWERED = 0.2  # where the server answers and only its answer is lost: results are kept for a minute only
 _ASKED = 30.0  # the most that a server can ask for
 _chance = random.Random()  # not the process's generator: training draws from that one
 
@@ -25,11 +26,16 @@ class Pauses:
     def __init__(self) -> None:
         self._next = 0.1
 
-    async def wait(self, asked: float | None = None) -> None:
-        """Wait; at least as long as the server asked."""
-        chosen = self._next * _chance.uniform(0.5, 1.0)
-        self._next = min(2 * self._next, _LONGEST)
-        await asyncio.sleep(max(chosen, min(asked or 0.0, _ASKED)))
+    async def wait(self, asked: float | None = None, *, answered: bool = False) -> None:
+        """Wait.
+
+        Args:
+            asked: Seconds that the server asked for, which are the least.
+            answered: Whether the server was there in the last attempt, so that there is nothing to wait for.
+        """
+        chosen = min(self._next, _LONGEST_ANSWERED if answered else _LONGEST)
+        self._next = 2 * chosen
+        await asyncio.sleep(max(chosen * _chance.uniform(0.5, 1.0), min(asked or 0.0, _ASKED)))
 
 
 async def persist(work: Callable[[], Awaitable[_T]], wire: Wire, place: Place, seconds: float, what: str) -> _T:

@@ -126,6 +126,7 @@ class Call:
     async def _persist(self) -> Any:
         pauses, connected = Pauses(), time.monotonic()
         while True:
+            self._named = False
             try:
                 return await self._attempt()
             except Lost as trouble:
@@ -139,7 +140,7 @@ class Call:
                 self._give_up(trouble, time.monotonic() - connected)
                 connected = time.monotonic() if isinstance(trouble, Starting) else connected
                 pause = trouble.pause
-            await pauses.wait(pause)
+            await pauses.wait(pause, answered=self._named)
 
     def _give_up(self, trouble: Trouble, without: float) -> None:
         """Raise where trying on is unsafe or hopeless.
@@ -160,7 +161,6 @@ class Call:
     async def _attempt(self) -> Any:
         """One request, from its beginning to the stream's end."""
         body = self._body | ({"task_id": self._task} if self._task else {})
-        self._named = False
         async with (
             self._wire.send(
                 "POST", self._path, self._place, sid=self._sid, body=body, patience=self._patience()

@@ -204,8 +204,13 @@ class Wire:
             yield piece
 
     async def whole(self, response: httpx.Response, place: Place) -> bytes:
-        """The body in one piece, bounded by `limits.answer`; the caller bounds the time."""
-        found = [piece async for piece in self.pieces(response, self.limits.answer, lambda: None, place)]
+        """The body in one piece, bounded by `limits.answer`; once begun it may not fall silent.
+
+        Raises:
+            Lost: See `pieces`.
+            ProtocolError: See `pieces`.
+        """
+        found = [piece async for piece in self.pieces(response, self.limits.answer, lambda: self.deadlines.idle, place)]
         return b"".join(found)
 
 
