@@ -153,6 +153,55 @@ def test_an_opening_turn_whose_prompt_cannot_be_rendered_begins_like_the_others(
     assert spans(none, [assistant("A0"), *TWO], stops=["</s>"])[0] == ["A0</s>", "A1</s>", "A2</s>"]
 
 
+def test_a_header_that_the_prompt_behind_an_answer_lacks_is_that_of_the_prompt_behind_a_question():
+    source = (
+        "{% for m in messages %}{{ 'Ask: ' if m.role == 'user' else '### Response: ' }}{{ m.content }}</s>{% endfor %}"
+        "{% if add_generation_prompt and messages[-1].role == 'user' %}### Response: {% endif %}"
+    )
+    said, made = spans(source, [ASK, TELL, assistant("A2")], stops=["</s>"])
+    assert said == ["A1</s>", "A2</s>"]
+    assert [(note.kind, note.turn) for note in made.notes] == [("other_prompt", 2)]  # generation would see no header
+    token = source.replace("### Response: ", "<reserved_107>")
+    assert spans(token, [ASK, TELL, assistant("A2")], stops=["</s>"])[0] == ["A1</s>", "A2</s>"]
+
+
+def test_a_tag_that_the_model_writes_before_its_first_text_is_learnt_though_no_prompt_is_written():
+    source = (
+        "{% for m in messages %}{% if m.role == 'user' %}<|turn>user\n{{ m.content }}<turn|>{% else %}"
+        "{% if not loop.previtem.role == 'assistant' %}<|turn>model\n{% endif %}<|channel>thought\n{{ m.content }}"
+        "<channel|><turn|>{% endif %}{% endfor %}"
+        "{% if add_generation_prompt and messages[-1].role == 'user' %}<|turn>model\n{% endif %}"
+    )
+    said, _ = spans(source, [ASK, TELL, assistant("A2")], stops=["<turn|>"])
+    assert said == [f"<|channel>thought\n{answer}<channel|><turn|>" for answer in ("A1", "A2")]
+
+
+def test_an_opening_answer_that_is_written_as_if_it_were_a_question_is_refused():
+    """The habit of Llama 3.1: tools are put before the first message, whoever says it, under the user's header."""
+    source = (
+        "<|h|>system<|/h|>You are a helpful assistant.{% for m in messages %}"
+        "<|h|>{{ 'user' if loop.first else m.role }}<|/h|>{% if loop.first %}{{ tools | tojson }}{% endif %}"
+        "{{ m.content }}<|eot|>{% endfor %}{% if add_generation_prompt %}<|h|>assistant<|/h|>{% endif %}"
+    )
+    with pytest.raises(Refused, match=r"message 0 .* does not begin as behind a question: .*⟦.*A0<\|eot\|>⟧"):
+        spans("{{ messages[0].role[:0] }}" + source, [assistant("A0"), *TWO], [WEATHER], stops=["<|eot|>"])
+
+
+def test_tools_on_offer_in_what_would_be_learnt_are_refused():
+    source = CHATML.replace(
+        "{{ m.content }}<", "{% if m.role == 'assistant' %}{{ tools | tojson }}{% endif %}{{ m.content }}<"
+    )
+    with pytest.raises(Refused, match="holds the tools on offer"):
+        spans(source, TWO, [WEATHER])
+
+
+def test_a_prompt_that_ends_otherwise_than_the_past_is_told():
+    source = CHATML.replace("{%- if add", "{%- if messages[-1].role == 'tool' %}<over/>{% endif %}{% if add")
+    said, made = spans(source, [*TWO, result("9"), assistant("A3")])
+    assert said == ["A1<|im_end|>", "A2<|im_end|>", "A3<|im_end|>"]
+    assert [(note.kind, note.turn) for note in made.notes] == [("other_prompt", 5)]
+
+
 def test_without_a_loop_what_follows_a_turn_must_be_told_by_a_stop_token():
     source = (
         "{% set ns = namespace(t='') %}{% for m in messages %}{% set ns.t = ns.t ~ m.role ~ ': ' ~ m.content ~ ' ' %}"

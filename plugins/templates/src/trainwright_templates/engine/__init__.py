@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from trainwright_templates.engine.derive import Derived, Engine, derive
-from trainwright_templates.engine.refused import Note, Refused
+from trainwright_templates.engine.refused import Note, Refused, Unfit
 from trainwright_templates.engine.spans import Span
 
-__all__ = ["Derived", "Engine", "Note", "Refused", "Span", "derive"]
+__all__ = ["Derived", "Engine", "Note", "Refused", "Span", "Unfit", "derive"]

@@ -81,13 +81,11 @@ class Overlap:
 
     Attributes:
         length: Characters of the turn's text.
-        whole: Whether the prompt is there to its end.
         rest: What the prompt goes on with, where the turn goes on otherwise.
     """
 
     length: int
-    whole: bool
-    rest: str
+    rest: str = ""
 
 
 def overlap(prompt: str, turn: str, before: str = "") -> Overlap:
@@ -115,18 +113,29 @@ def overlap(prompt: str, turn: str, before: str = "") -> Overlap:
             theirs, rank = shared(alike, turn)[1], 2 if controls(alike) or names_role(alike) else 0
         if rank and (rank, theirs) > best[:2]:
             best = (rank, theirs, start + mine)
-    return Overlap(best[1], best[0] != 2, prompt[best[2] :] if best[0] == 2 else "")
+    return Overlap(best[1], prompt[best[2] :] if best[0] == 2 else "")
+
+
+def ends_so(text: str, end: str) -> bool:
+    """Whether a text ends so, white space aside."""
+    wanted = "".join(end.split())
+    # As much of the text as can hold it, and more where there is more white space than in the end itself.
+    size = 2 * len(end) + 64
+    return "".join(text[-size:].split()).endswith(wanted) or "".join(text.split()).endswith(wanted)
 
 
 def header_in(prompt: str, frame: str) -> str:
     """The longest stretch of a prompt's end that stands in a frame too and tells a turn's beginning; or nothing.
 
-    It is cut at atoms. A control token or the role's name is in it, or it is the prompt's end.
+    It is cut at atoms. It names the role, if the prompt does, and a control token is in it, or it is the prompt's end.
     """
     edges = [*boundaries(prompt), len(prompt)]
     stretches = {prompt[first:last].strip() for first in edges for last in edges if first < last}
     end = prompt.rstrip()
-    fitting = [
-        each for each in stretches if each in frame and (controls(each) or names_role(each) or end.endswith(each))
-    ]
+
+    def tells(stretch: str) -> bool:
+        named = names_role(stretch) or not names_role(prompt)
+        return named and (bool(controls(stretch)) or end.endswith(stretch))
+
+    fitting = [each for each in stretches if each in frame and tells(each)]
     return max(fitting, key=lambda each: (len(each), each), default="")

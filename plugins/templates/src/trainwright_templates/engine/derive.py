@@ -17,13 +17,15 @@ from functools import cached_property
 from typing import Any
 
 from trainwright_templates.engine.align import opened_thought
+from trainwright_templates.engine.checks import check_order, check_span, check_tools
 from trainwright_templates.engine.dropped import check_calls, dropped
 from trainwright_templates.engine.layout import Layout, Surveyor
+from trainwright_templates.engine.marks import texts_of
 from trainwright_templates.engine.prompts import Prompts
-from trainwright_templates.engine.refused import Note, Refused, excerpt
+from trainwright_templates.engine.refused import Note, Unfit
 from trainwright_templates.engine.spans import Span
 from trainwright_templates.engine.stops import template_stops
-from trainwright_templates.engine.turns import Turn, beginning, check_frame, ending, find_turn
+from trainwright_templates.engine.turns import Turn, beginning, ending, find_turn
 from trainwright_templates.render import Template
 
 
@@ -86,37 +88,45 @@ class Engine:
 
         Raises:
             RenderError: The template rejects the conversation.
+            Unfit: The template leaves out what the assistant says, or writes it where it cannot have been said.
             Refused: No mask can be derived and verified.
         """
         said = [index for index, message in enumerate(messages) if message.get("role") == "assistant"]
         wanted = [index for index in said if turns is None or index in turns]
         if not wanted:
-            raise Refused("no assistant turn carries loss", remedy="leave the conversation out")
+            raise Unfit("no assistant turn carries loss", remedy="leave the conversation out")
         layout = self.surveyor.layout(messages, tools, variables)
         check_calls(layout, wanted)
         prompts = Prompts(self.surveyor, messages, tools, variables)
+        offered = tuple(texts_of(tools or ()))
         spans, notes = [], []
         for index in wanted:
-            span, found = self._span(layout, find_turn(layout, index), prompts)
+            turn = find_turn(layout, index)
+            span, found = self._span(layout, turn, prompts)
+            check_tools(layout, turn, span, offered)
             spans.append(span)
             notes += found
         layout, spans, notes = self._stopped(layout, spans, notes)
-        _check_order(layout.text, spans)
+        check_order(layout.text, spans)
         notes += dropped(layout, spans, wanted)
         sources = tuple((place.start, place.end) for place in layout.places)
         owners = tuple(place.leaf.message for place in layout.places)
         return Derived(layout.text, tuple(spans), tuple(notes), sources, owners)
 
     def _span(self, layout: Layout, turn: Turn, prompts: Prompts) -> tuple[Span, list[Note]]:
-        start, found = beginning(layout, turn, prompts)
+        begun = beginning(layout, turn, prompts)
+        start = begun.start
         header = layout.text[turn.start : start]
         end = ending(layout, turn, start, self.stops, header)
-        check_frame(layout, turn, start, end.end, header, self.stops)
+        check_span(layout, turn, Span(start, end.end, turn.index), header, self.stops)
         if self.prefill:
             start = turn.start + opened_thought(header)
         notes = []
-        if found.rest.strip():
-            notes.append(Note("prefill", turn.index, f"the prompt of message {turn.index} goes on with {found.rest!r}"))
+        if begun.rest.strip():
+            notes.append(Note("prefill", turn.index, f"the prompt of message {turn.index} goes on with {begun.rest!r}"))
+        if begun.other:
+            text = f"the prompt of message {turn.index} ends with {begun.other[-60:]!r}, the conversation does not"
+            notes.append(Note("other_prompt", turn.index, text))
         if not end.stop:
             notes.append(Note("no_stop", turn.index, f"message {turn.index} ends without a stop token"))
         return Span(start, end.end, turn.index), notes
@@ -146,15 +156,3 @@ def derive(
 ) -> Derived:
     """The mask of one conversation; for many, make one `Engine`. See `Engine.derive`."""
     return Engine(template, stops=stops, prefill=prefill).derive(messages, tools, turns=turns, **variables)
-
-
-def _check_order(text: str, spans: Sequence[Span]) -> None:
-    before = 0
-    for span in spans:
-        if not before <= span.start < span.end <= len(text):
-            raise Refused(
-                f"message {span.turn} (assistant) cannot be told from what is around it: "
-                f"{excerpt(text, span.start, max(span.start, span.end))}",
-                remedy="use another template: `template: {name: file, path: my_template.jinja}`",
-            )
-        before = span.end

@@ -6,7 +6,7 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from trainwright_templates.engine.layout import Layout, Place
 from trainwright_templates.engine.marks import Leaf
-from trainwright_templates.engine.refused import Note, Refused
+from trainwright_templates.engine.refused import Note, Unfit
 from trainwright_templates.engine.spans import Span
 
 
@@ -19,7 +19,7 @@ def dropped(layout: Layout, spans: Collection[Span], turns: Collection[int]) -> 
         turns: Indices of the turns that carry loss.
 
     Raises:
-        Refused: A tool call of such a turn, or a text among its arguments, is left out.
+        Unfit: A tool call of such a turn, or a text among its arguments, is left out; or all that it says.
     """
     found: dict[int, list[Place]] = {}
     for place in layout.places:
@@ -32,17 +32,18 @@ def dropped(layout: Layout, spans: Collection[Span], turns: Collection[int]) -> 
             inside = [place for place in places if _inside(place, by_turn[leaf.message])]
             if not inside:
                 left_out.setdefault(leaf.message, []).append(leaf)
-            yield from _of_turn(leaf, inside)
+            yield from _of_turn(layout, leaf, inside)
         elif not places:
             yield Note("dropped_context", leaf.message, f"{leaf.field} of message {leaf.message} is left out")
-    _check_something_said(layout.leaves, left_out)
+    _check_something_said(layout, left_out)
 
 
-def _check_something_said(leaves: Sequence[Leaf], left_out: Mapping[int, Sequence[Leaf]]) -> None:
+def _check_something_said(layout: Layout, left_out: Mapping[int, Sequence[Leaf]]) -> None:
     for turn, missing in left_out.items():
-        if len(missing) == sum(leaf.message == turn for leaf in leaves):
-            raise Refused(
-                f"the chat template leaves out all that message {turn} (assistant) says: {missing[0].value[:60]!r}",
+        if len(missing) == sum(leaf.message == turn for leaf in layout.leaves):
+            raise Unfit(
+                f"the chat template leaves out all that message {turn} (assistant) says, "
+                f"{missing[0].value[:60]!r}: {layout.shown(turn)}",
                 remedy="give the content in the form that the template takes (a text, or a list of parts), or use "
                 "another template: `template: {name: file, path: my_template.jinja}`",
             )
@@ -52,27 +53,28 @@ def check_calls(layout: Layout, turns: Collection[int]) -> None:
     """See that the template writes every tool that is called.
 
     Raises:
-        Refused: It drops one.
+        Unfit: It drops one.
     """
     written = {id(place.leaf) for place in layout.places}
     for leaf in layout.leaves:
         if leaf.message in turns and leaf.field == "name" and id(leaf) not in written:
-            raise _dropped_call(leaf)
+            raise _dropped_call(layout, leaf)
 
 
-def _dropped_call(leaf: Leaf) -> Refused:
+def _dropped_call(layout: Layout, leaf: Leaf) -> Unfit:
     what = "a tool call" if leaf.field == "name" else "an argument of a tool call"
-    return Refused(
-        f"the chat template drops {what} of message {leaf.message} (assistant): {leaf.value[:60]!r}",
+    return Unfit(
+        f"the chat template drops {what} of message {leaf.message} (assistant), {leaf.value[:60]!r}: "
+        f"{layout.shown(leaf.message)}",
         remedy="use a template that writes tool calls: `template: {name: file, path: my_template.jinja}`",
     )
 
 
-def _of_turn(leaf: Leaf, places: list[Place]) -> Iterator[Note]:
+def _of_turn(layout: Layout, leaf: Leaf, places: list[Place]) -> Iterator[Note]:
     if any(place.whole for place in places):
         return
     if leaf.field in ("name", "argument"):
-        raise _dropped_call(leaf)
+        raise _dropped_call(layout, leaf)
     kind = "dropped_reasoning" if leaf.field == "reasoning" else "dropped_content"
     how = "cut" if places else "left out"
     yield Note(kind, leaf.message, f"{leaf.field} of message {leaf.message} is {how}")  # type: ignore[arg-type]

@@ -13,6 +13,7 @@ from typing import Any
 import jinja2
 
 from trainwright_templates.engine.marks import PRIVATE, Alphabet, Leaf, Marked, texts_of
+from trainwright_templates.engine.refused import excerpt
 from trainwright_templates.engine.trace import TRACER, Tracer, traced
 from trainwright_templates.render import RenderError, Template
 from trainwright_templates.render.template import prepared
@@ -68,6 +69,13 @@ class Layout:
     def of(self, message: int) -> list[Piece]:
         """The pieces that a message wrote."""
         return [piece for piece in self.pieces if piece.message == message]
+
+    def shown(self, message: int) -> str:
+        """What a message wrote in brackets, or where it would stand, for a person to see what the template does."""
+        if own := self.of(message):
+            return excerpt(self.text, own[0].start, own[-1].end)
+        before = max((place.end for place in self.places if place.leaf.message < message), default=0)
+        return excerpt(self.text, before, before)
 
 
 class Surveyor:

@@ -38,7 +38,7 @@ class Prompts:
         self._tools, self._variables = tools, variables
         self._known: dict[tuple[Any, ...], str] = {}
         self._exact: dict[int, str] = {}
-        self._beginnings: dict[tuple[Any, ...], set[tuple[str, str]]] = {}
+        self._beginnings: dict[tuple[Any, ...], dict[tuple[str, str], str]] = {}
 
     def probable(self, turn: int) -> str:
         """The end of the prompt before a turn, as it was before the first turn of this kind.
@@ -61,13 +61,19 @@ class Prompts:
             self._exact[turn] = self._render(self._messages[:turn])
         return self._exact[turn]
 
-    def as_known(self, turn: int, beginning: tuple[str, str]) -> bool:
-        """Whether a turn of this kind was found to begin so, by a prompt that was rendered for it."""
-        return beginning in self._beginnings.get(self._kind(turn), ())
+    def known(self, turn: int, beginning: tuple[str, str]) -> str | None:
+        """What was noted of a turn of this kind that begins so, with a prompt that was rendered for it; or None."""
+        return self._beginnings.get(self._kind(turn), {}).get(beginning)
 
-    def know(self, turn: int, beginning: tuple[str, str]) -> None:
-        """Note how a turn begins: what the prompt has written of it, and what the prompt goes on with."""
-        self._beginnings.setdefault(self._kind(turn), set()).add(beginning)
+    def know(self, turn: int, beginning: tuple[str, str], other: str) -> None:
+        """Note how a turn begins.
+
+        Args:
+            turn: The turn.
+            beginning: What the prompt has written of it, and what the prompt goes on with.
+            other: The end of the prompt, where something else stands before the turn; else empty.
+        """
+        self._beginnings.setdefault(self._kind(turn), {})[beginning] = other
 
     def of_a_question(self) -> str:
         """The end of the prompt behind a user's message.

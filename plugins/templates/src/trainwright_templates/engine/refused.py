@@ -14,11 +14,16 @@ Kind = Literal[
     "no_stop",
     "stop_added",
     "prefill",
+    "other_prompt",
 ]
 
 
 class Refused(DataError):  # noqa: N818 (it is no error of the data)
     """A conversation for which no mask can be derived and verified."""
+
+
+class Unfit(Refused):
+    """A conversation that the template does not write as it was said: nothing is unclear about its rendering."""
 
 
 @dataclass(frozen=True)
@@ -28,7 +33,8 @@ class Note:
     Attributes:
         kind: What happened: `dropped_reasoning`, `dropped_content` and `dropped_context` (a message of another role)
             for what the template leaves out; `no_stop` for a turn that does not end with a stop token, `stop_added`
-            where one was added; `prefill` where the prompt begins the turn's thought.
+            where one was added; `prefill` where the prompt begins the turn's thought, `other_prompt` where it ends
+            otherwise than what stands before the turn.
         turn: Index of the message; None for the conversation.
         text: More about it.
     """

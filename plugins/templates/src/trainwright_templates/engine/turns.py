@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
-from trainwright_templates.engine.align import Overlap, controls, header_in, names_role, overlap, shared
+from trainwright_templates.engine.align import controls, ends_so, header_in, names_role, overlap, shared
 from trainwright_templates.engine.layout import Layout, Piece, Place
 from trainwright_templates.engine.prompts import Prompts
-from trainwright_templates.engine.refused import Refused, excerpt
+from trainwright_templates.engine.refused import Refused, Unfit, excerpt
 from trainwright_templates.render import RenderError
 
 
@@ -38,7 +38,7 @@ def find_turn(layout: Layout, index: int) -> Turn:
     """Where a turn lies.
 
     Raises:
-        Refused: Neither a loop nor a text tells.
+        Unfit: The template writes nothing of it.
     """
     places = tuple(place for place in layout.places if place.leaf.message == index)
     pieces = tuple(layout.of(index))
@@ -48,8 +48,8 @@ def find_turn(layout: Layout, index: int) -> Turn:
         _check_nothing_behind(layout, index, parts[-1].end, places)
         return Turn(index, parts[0].start, parts[-1].end, parts, own)
     if not places:
-        raise Refused(
-            f"the chat template writes nothing for message {index} (assistant)",
+        raise Unfit(
+            f"the chat template writes nothing for message {index} (assistant): {layout.shown(index)}",
             remedy="take the message out of the data, or use a template that writes it: "
             "`template: {name: file, path: my_template.jinja}`",
         )
@@ -74,64 +74,106 @@ def _check_nothing_behind(layout: Layout, index: int, end: int, places: Sequence
     """See that a turn says nothing behind its own tools' results: it cannot have been generated there.
 
     Raises:
-        Refused: It does.
+        Unfit: It does.
     """
     behind = [place for place in places if place.start >= end and place.leaf.field in ("content", "reasoning")]
     if behind:
-        raise Refused(
+        raise Unfit(
             f"the chat template writes the {behind[0].leaf.field} of message {index} (assistant) behind the results of "
             f"the tools that it calls: {excerpt(layout.text, behind[0].start, behind[0].end)}",
             remedy="leave content out of turns that call tools, or use a template that writes it before the calls",
         )
 
 
-def beginning(layout: Layout, turn: Turn, prompts: Prompts) -> tuple[int, Overlap]:
+@dataclass(frozen=True)
+class Beginning:
+    """Where what the model must produce begins.
+
+    Attributes:
+        start: Its first character.
+        rest: What the prompt goes on with, where the turn goes on otherwise.
+        other: The end of the prompt, where something else stands before `start`; else empty.
+    """
+
+    start: int
+    rest: str = ""
+    other: str = ""
+
+
+def beginning(layout: Layout, turn: Turn, prompts: Prompts) -> Beginning:
     """Where what the model must produce begins: where the turn's prompt ends.
 
     Raises:
-        Refused: No prompt can be rendered, for this turn or any.
+        Refused: The turn's own prompt cannot be rendered, and it does not begin like the others.
+        Unfit: No prompt can be rendered at all.
     """
     text, region = layout.text, layout.text[turn.start : turn.end]
     before = text[: turn.start]
     try:
         found = overlap(prompts.probable(turn.index), region, before)
-        if not prompts.as_known(turn.index, (region[: found.length], found.rest)):
+        known = prompts.known(turn.index, (region[: found.length], found.rest))
+        if known is None:
             found = overlap(prompts.exact(turn.index), region, before)
-            prompts.know(turn.index, (region[: found.length], found.rest))
     except RenderError as error:
-        found = _opening(turn, region, prompts, error)
-    start = turn.start + found.length
-    if found.length or not turn.places:
-        return start, found
-    return start + _header(text[start : turn.places[0].start]), found
+        return Beginning(turn.start + _opening(layout, turn, prompts, error))
+    start = turn.start + (found.length or _unprompted(turn, region, prompts))
+    if known is None:
+        known = prompts.exact(turn.index).removesuffix(found.rest)
+        known = "" if ends_so(text[:start], known) else known
+        prompts.know(turn.index, (region[: found.length], found.rest), known)
+    return Beginning(start, found.rest, known)
 
 
-def _opening(turn: Turn, region: str, prompts: Prompts, error: RenderError) -> Overlap:
-    """The beginning of a turn whose own prompt the template rejects (it opens the conversation): as of any other turn.
+def _opening(layout: Layout, turn: Turn, prompts: Prompts, error: RenderError) -> int:
+    """How long the header of a turn is whose own prompt the template rejects (it opens the conversation).
 
     Raises:
         Refused: It is not written like the others.
+        Unfit: The template rejects a question, too.
     """
-    said = min((place.start for place in turn.places), default=turn.end) - turn.start
+    frame = layout.text[turn.start : min((place.start for place in turn.places), default=turn.end)]
     try:
         prompt = prompts.of_a_question()
     except RenderError:
-        raise Refused(error.problems[0].message, remedy=error.problems[0].remedy) from error
-    if not region[:said].strip():  # the template writes no header before it
-        return Overlap(0, True, "")
-    header = header_in(prompt, region[:said])
-    if not header:
+        raise Unfit(error.problems[0].message, remedy=error.problems[0].remedy) from error
+    if not frame.strip():  # the template writes no header before it
+        return 0
+    length = _from_prompt(prompt, frame)
+    if not length:
         raise Refused(
-            f"message {turn.index} (assistant) has no prompt: {error.problems[0].message}",
+            f"message {turn.index} (assistant) has no prompt ({error.problems[0].message}), and does not begin as "
+            f"behind a question: {layout.shown(turn.index)}",
             remedy="put a user turn before it, or give it `weight: 0`",
         )
-    start = region.rfind(header, 0, said)
-    rest = prompt[prompt.rindex(header) :]
-    return Overlap(start + shared(rest, region[start:])[1], True, "")
+    return length
+
+
+def _unprompted(turn: Turn, region: str, prompts: Prompts) -> int:
+    """How long the header of a turn is of which its prompt has written nothing.
+
+    Some templates write no prompt behind an answer, but a header all the same: that of any other prompt.
+    """
+    frame = region[: turn.places[0].start - turn.start] if turn.places else ""
+    if not frame.strip():
+        return 0
+    try:
+        prompt = prompts.of_a_question()
+    except RenderError:
+        prompt = ""
+    return _from_prompt(prompt, frame) or _header(frame)
+
+
+def _from_prompt(prompt: str, frame: str) -> int:
+    """Where in a frame a header ends that a prompt ends with too; 0 where there is none."""
+    header = header_in(prompt, frame)
+    if not header:
+        return 0
+    start = frame.rindex(header)
+    return start + shared(prompt[prompt.rindex(header) :], frame[start:])[1]
 
 
 def _header(frame: str) -> int:
-    """The length of a header that no prompt wrote: a template that knows no generation prompt writes one all the same.
+    """The length of a header that no prompt writes: of a template that knows no generation prompt.
 
     It is what stands before the turn's first text, up to its last control token, where the role's name is among it.
     """
@@ -202,47 +244,3 @@ def _adjacent(text: str, stops: Sequence[str]) -> str:
     while found := next((stop for stop in stops if text.startswith(stop, end)), ""):
         end += len(found)
     return text[:end]
-
-
-def check_frame(layout: Layout, turn: Turn, start: int, end: int, header: str, stops: Sequence[str]) -> None:
-    """See that no other turn has got into a span.
-
-    Raises:
-        Refused: A text of another message stands in it, or a second header of the assistant.
-    """
-    foreign = [
-        place for place in layout.places if place.leaf.message != turn.index and start < place.end and place.start < end
-    ]
-    if foreign:
-        raise Refused(
-            f"what would be trained on as message {turn.index} (assistant) holds text of message "
-            f"{foreign[0].leaf.message}: {excerpt(layout.text, start, end)}",
-            remedy="use a template that keeps them apart: `template: {name: file, path: my_template.jinja}`",
-        )
-    mark = header.strip()
-    while ended := next((stop for stop in stops if mark.startswith(stop)), ""):  # of the turn before
-        mark = mark[len(ended) :].strip()
-    for first, last in _frames(turn, start, end) if mark else ():
-        if mark in layout.text[first:last]:
-            raise Refused(
-                f"what would be trained on as message {turn.index} (assistant) holds another turn's header: "
-                f"{excerpt(layout.text, start, end)}",
-                remedy="use another template: `template: {name: file, path: my_template.jinja}`",
-            )
-
-
-def _frames(turn: Turn, start: int, end: int) -> Iterator[tuple[int, int]]:
-    """The stretches of a span in which no second header may stand.
-
-    Between a thought and an answer one may (gpt-oss writes them as two messages, in one go), but not behind a tool
-    call: there the model has stopped.
-    """
-    if not turn.places:
-        yield start, end
-        return
-    yield start, max(start, turn.places[0].start)
-    yield turn.places[-1].end, end
-    calls = [place.end for place in turn.places if place.leaf.field in ("name", "argument")]
-    behind = [place.start for place in turn.places if place.leaf.field in ("content", "reasoning")]
-    if calls and behind and behind[-1] > calls[-1]:
-        yield calls[-1], behind[-1]
