@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
 
 # Every transform alone, and all together.
 TRANSFORMS = {
@@ -16,6 +18,7 @@ TRANSFORMS = {
     "temperature": {"temperature": 0.7},
     "all": {"scale": 1.7, "softcap": 6.0, "temperature": 1.3},
 }
+PRODUCTS = {"mm", "addmm", "addmm_", "bmm", "baddbmm", "mv", "dot"}
 DTYPES = (torch.float64, torch.float32, torch.bfloat16, torch.float16)
 
 
@@ -46,6 +49,27 @@ class Problem:
     def run(self, function: Any, **options: Any) -> Any:
         low_rank = None if self.low is None else (self.low, self.up)
         return function(self.hidden, self.weight, self.targets, bias=self.bias, low_rank=low_rank, **options)
+
+
+class Record(TorchDispatchMode):
+    """Operators by name, and the number of elements of the largest result."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.operators: Counter[str] = Counter()
+        self.largest = 0
+
+    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
+        result = func(*args, **(kwargs or {}))
+        self.operators[func.overloadpacket.__name__] += 1
+        for value in result if isinstance(result, tuple | list) else (result,):
+            if isinstance(value, torch.Tensor):
+                self.largest = max(self.largest, value.untyped_storage().nbytes() // value.element_size())
+        return result
+
+    @property
+    def products(self) -> int:
+        return sum(self.operators[name] for name in PRODUCTS)
 
 
 def make(

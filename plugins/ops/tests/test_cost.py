@@ -2,40 +2,15 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import pytest
 import torch
-from ops_problems import make
-from torch.utils._python_dispatch import TorchDispatchMode
+from ops_problems import Record, make
 
 from trainwright_ops import linear_logps, linear_nll, linear_nll_reference
 from trainwright_ops.results import STATISTICS
 from trainwright_ops.tiles import default_chunk_size, even_slices
 
 SYNCHRONISING = {"_local_scalar_dense", "nonzero", "masked_select", "item", "equal"}
-PRODUCTS = {"mm", "addmm", "addmm_", "bmm", "baddbmm", "mv", "dot"}
-
-
-class Record(TorchDispatchMode):
-    """Operators by name, and the number of elements of the largest result."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.operators: Counter[str] = Counter()
-        self.largest = 0
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        result = func(*args, **(kwargs or {}))
-        self.operators[func.overloadpacket.__name__] += 1
-        for value in result if isinstance(result, tuple | list) else (result,):
-            if isinstance(value, torch.Tensor):
-                self.largest = max(self.largest, value.untyped_storage().nbytes() // value.element_size())
-        return result
-
-    @property
-    def products(self) -> int:
-        return sum(self.operators[name] for name in PRODUCTS)
 
 
 def record(function, **options) -> Record:

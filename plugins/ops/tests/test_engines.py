@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from ops_problems import TRANSFORMS, Problem, assert_as_exact_as, make
+from ops_problems import TRANSFORMS, Problem, Record, assert_as_exact_as, make
 from torch import Tensor
 
 from trainwright_ops import host, linear_logps, linear_logps_reference, linear_nll, linear_nll_reference, logps, nll
@@ -162,6 +162,31 @@ def test_the_same_bits_every_time(trained, memory):
     problem = make(40, 700, 16, trained=trained).to(DEVICE)
     first, second = (everything(problem, linear_nll, memory=memory, chunk_size=3) for _ in range(2))
     assert all(torch.equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+@pytest.mark.parametrize("function", [linear_nll, linear_logps])
+@pytest.mark.parametrize("extra", [{}, {"rank": 3, "bias": True}], ids=["plain", "adapted"])
+def test_products_kept_for_the_backward_pass_serve_several(function, extra):
+    """The first backward pass keeps the graph, and must not use up what the second needs."""
+    problem = make(30, 700, 16, **extra).to(DEVICE)
+    value = problem.run(function)[0]
+    upstream = torch.linspace(-2.1, 1.7, value.numel(), device=DEVICE).view(value.shape)
+    first = torch.autograd.grad(value, problem.trained, upstream, retain_graph=True)
+    second = torch.autograd.grad(value, problem.trained, upstream)
+    exact = torch.autograd.grad(problem.run(function, chunk_size=4)[0], problem.trained, upstream)
+    torch.testing.assert_close(first, exact)
+    torch.testing.assert_close(second, exact)
+
+
+@pytest.mark.parametrize("function", [linear_nll, linear_logps])
+@pytest.mark.parametrize(("chunk_size", "kept"), [(None, True), (40, True), (39, False)])
+def test_three_products_where_one_tile_holds_the_logits(function, chunk_size, kept, engine):
+    if engine == "host":
+        pytest.skip("nothing is kept on a CPU")
+    problem = make(40, 700, 16, ignored=False).to(DEVICE)
+    with Record() as seen:
+        problem.run(function, chunk_size=chunk_size)[0].sum().backward()
+    assert (seen.products == 3) == kept
 
 
 @memory_modes

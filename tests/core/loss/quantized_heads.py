@@ -48,7 +48,7 @@ def whole(head) -> torch.Tensor:
     Not by bitsandbytes: on CPUs with AVX-512, 0.50.2 gives wrong values where a row ends in the middle of a block.
     """
     if isinstance(head, bnb.nn.Linear8bitLt):
-        return head.weight.data.double() * (head.weight.SCB.double() / 127).unsqueeze(1)
+        return head.weight.data.double() * (head.weight.SCB.to(head.weight.device).double() / 127).unsqueeze(1)
     state, packed = head.weight.quant_state, head.weight.data.reshape(-1).view(torch.uint8)
     codes = torch.stack([packed >> 4, packed & 15], 1).flatten()[: state.shape.numel()].long()
     scales = state.absmax.double()

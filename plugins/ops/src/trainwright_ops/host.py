@@ -16,6 +16,11 @@ from trainwright_ops.tiles import Tile, Tiles
 _NOTHING = Needs(False, False, False, False, False)
 
 
+def keeps(head: Head, plan: Plan) -> bool:
+    """Never: a tile is small, so that the caches of a CPU hold it."""
+    return False
+
+
 def measure(head: Head, plan: Plan) -> Measured:
     """Log-probabilities and statistics."""
     return _sweep(head, plan, _NOTHING)[0]

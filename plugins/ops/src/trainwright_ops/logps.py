@@ -38,6 +38,7 @@ def linear_logps(
     `logits = softcap · tanh(scale · products / softcap) / temperature` with `products = hidden · weightᵀ + low · upᵀ +
     bias`. With a frozen head, each token's direction `d logp / d hidden` is stored, `(N, H)` in fp32, and the backward
     pass only scales it: two matrix products. With a trained head the backward pass computes the logits again: four.
+    On a GPU, tokens so few that their logits are one tile keep it for the backward pass: three.
 
     Args:
         hidden: Hidden states, fp16, bf16, fp32 or fp64; products run in this dtype or in autocast's.
@@ -95,7 +96,7 @@ class _LinearLogps(torch.autograd.Function):
         head = Head(hidden, weight, bias, low, up, targets)
         measured, direction = _forward(head, plan)
         logps = measured.logps if poison is None else measured.logps + poison
-        kept = (*head.tensors, *measured[:2]) if plan.needs.head else (None,) * 8
+        kept = (*head.tensors, *measured[:2], measured.products) if plan.needs.head else (None,) * 9
         ctx.save_for_backward(*kept, direction, poison)
         ctx.plan, ctx.hidden_dtype = plan, hidden.dtype
         ctx.weight_rows = None if isinstance(weight, Tensor) else weight
@@ -115,10 +116,12 @@ class _LinearLogps(torch.autograd.Function):
         scaled = finish(direction, factor, ctx.hidden_dtype, keep=graph_is_kept())
         if not ctx.plan.needs.head:
             return scaled, *(None,) * 7
-        hidden, weight, *others, logps, normalizers = kept
+        hidden, weight, *others, logps, normalizers, products = kept
         head = Head(hidden, ctx.weight_rows if weight is None else weight, *others)
         plan = ctx.plan if scaled is None else ctx.plan._replace(needs=ctx.plan.needs._replace(hidden=False))
-        gradients = engine(head, plan).recompute(head, plan, Measured(logps, normalizers, {}), upstream)
+        # They are used up: for a second backward pass they are computed again.
+        measured = Measured(logps, normalizers, {}, None if graph_is_kept() else products)
+        gradients = engine(head, plan).recompute(head, plan, measured, upstream)
         return gradients.hidden if scaled is None else scaled, *gradients[1:], None, None, None
 
 

@@ -76,7 +76,7 @@ def linear_nll(
     operands = prepare(hidden, weight, targets, bias, low_rank, ignore_index)
     names = _STATISTICS if statistics else ()
     plan = make_plan(operands, scale, softcap, temperature, chunk_size, memory, names)
-    if plan.needs.head and not plan.lowest:
+    if plan.needs.head and not plan.lowest and not engine(operands.head, plan).keeps(operands.head, plan):
         loss, nll, *others = _SummedNLL.apply(*operands.head, operands.poison, plan, dft)  # type: ignore[no-untyped-call]
         entropy, top1 = others
     else:
@@ -85,7 +85,7 @@ def linear_nll(
 
 
 def _from_logps(operands: Operands, plan: Plan, dft: bool) -> tuple[Tensor, Tensor, Tensor | None, Tensor | None]:
-    """The same from log-probabilities: nothing is saved by summing a frozen head's gradients in the forward pass."""
+    """The same from log-probabilities, where nothing is saved by summing gradients in the forward pass."""
     logps, statistics = token_logps(operands, plan)
     nll = -logps.detach()
     loss = -(logps * torch.exp(-nll) if dft else logps).sum()

@@ -84,17 +84,19 @@ class Plan(NamedTuple):
 
 
 class Measured(NamedTuple):
-    """What one pass over the logits yields, `(N,)` each.
+    """What one pass over the logits yields, `(N,)` each unless it says otherwise.
 
     Attributes:
         logps: Log-probability of each target.
         normalizers: What `recompute` of the same engine needs to know of the logits, `(2, N)`, or None.
         statistics: Those asked for, by name.
+        products: The memory of the head's products with padded rows, flat, where they are kept for the backward pass.
     """
 
     logps: Tensor
     normalizers: Tensor | None
     statistics: dict[str, Tensor]
+    products: Tensor | None = None
 
 
 class Gradients(NamedTuple):
@@ -131,7 +133,7 @@ def make_plan(
 def engine(head: Head, plan: Plan) -> Any:
     """The module that computes: kernels on a GPU where they serve the dtype, torch operators elsewhere.
 
-    Both have `measure`, `directions`, `sums` and `recompute`, with the same signatures.
+    Both have `keeps`, `measure`, `directions`, `sums` and `recompute`, with the same signatures.
     """
     if head.hidden.is_cuda and plan.dtype in (torch.bfloat16, torch.float32) and _kernels_available():
         from trainwright_ops import gpu

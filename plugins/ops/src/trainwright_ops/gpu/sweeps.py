@@ -8,7 +8,16 @@ from torch import Tensor
 from trainwright_ops.gpu import kernels, launch
 from trainwright_ops.gpu.blockwise import BlockwiseGradient
 from trainwright_ops.gpu.state import measured, new_state, scales
-from trainwright_ops.gpu.tiling import Tiling, block_bytes, blocks, recomputed_bytes, whole_rows
+from trainwright_ops.gpu.tiling import (
+    Tiling,
+    block_bytes,
+    blocks,
+    everything,
+    keeps,
+    one_tile,
+    recomputed_bytes,
+    whole_rows,
+)
 from trainwright_ops.gradients import empty_gradients, finished, operand_dtypes
 from trainwright_ops.plan import Gradients, Head, Measured, Plan
 from trainwright_ops.products import add
@@ -22,15 +31,17 @@ _RECOMPUTED_TOKENS = 16384
 
 
 def measure(head: Head, plan: Plan) -> Measured:
-    """Log-probabilities and statistics."""
+    """Log-probabilities and statistics; the products too where they are kept."""
     head, state = cast(head, plan), new_state(head)
-    tiling = blocks(head, plan, tokens=_TOKENS, size=block_bytes(head, plan))
+    whole = everything(head, plan) if keeps(head, plan) else None
+    tiling = whole or blocks(head, plan, tokens=_TOKENS, size=block_bytes(head, plan))
     for columns in tiling.columns:
         weight = rows(head.weight, columns.start, columns.stop, plan.dtype)
         for tokens in tiling.tokens:
             tile = _products(tiling, head, weight, tokens, columns)
             launch.fold(tile, head.targets[tokens], state[:, tokens], plan, columns.start, write=False)
-    return measured(state, plan.statistics, head.weight.shape[0])
+    found = measured(state, plan.statistics, head.weight.shape[0])
+    return found if whole is None else found._replace(products=whole.memory)
 
 
 def directions(head: Head, plan: Plan) -> tuple[Measured, Tensor]:
@@ -88,12 +99,12 @@ def sums(head: Head, plan: Plan, *, dft: bool) -> tuple[Measured, Gradients]:
     weight = rows(head.weight, 0, head.weight.shape[0], plan.dtype)
     total = empty_gradients(plan.needs, head, plan)
     tiling = whole_rows(head, plan)
-    everything = tiling.columns[0]
+    columns = tiling.columns[0]
     for tokens in tiling.tokens:
-        tile = _products(tiling, head, weight, tokens, everything)
+        tile = _products(tiling, head, weight, tokens, columns)
         launch.differentiate_rows(tile, head.targets[tokens], state[:, tokens], plan, dft=dft)
-        _add_per_token(total, tile, head, weight, tokens, everything)
-        _add_summed(total, tile, head, tokens, everything)
+        _add_per_token(total, tile, head, weight, tokens, columns)
+        _add_summed(total, tile, head, tokens, columns)
         if total.weight is not None:
             add(total.weight, tile.t(), head.hidden[tokens], fresh=tokens.start == 0)
     return measured(state, plan.statistics, head.weight.shape[0]), total
@@ -105,24 +116,34 @@ def recompute(
     known: Measured,
     upstream: Tensor,  # (N,)
 ) -> Gradients:
-    """Gradients of `Σ upstream · logps`, from logits that are computed again, in the dtypes of the operands."""
+    """Gradients of `Σ upstream · logps` in the dtypes of the operands, from logits that are computed again or kept.
+
+    Kept products are used up, and what follows from them is written once: there is nothing to sum over tiles.
+    """
     dtypes, head = operand_dtypes(head), cast(head, plan)
     assert known.normalizers is not None
     weights = (upstream * -plan.transform.factor).float()
     state = torch.cat((known.normalizers, -known.logps.expm1().unsqueeze(0), weights.unsqueeze(0)))
-    total = empty_gradients(plan.needs._replace(weight=False), head, plan)
-    tiling = blocks(head, plan, tokens=_RECOMPUTED_TOKENS, size=recomputed_bytes(head, plan))
+    kept = known.products
+    total = empty_gradients(plan.needs._replace(weight=False), head, plan, None if kept is None else dtypes)
+    if kept is None:
+        tiling = blocks(head, plan, tokens=_RECOMPUTED_TOKENS, size=recomputed_bytes(head, plan))
+    else:
+        tiling = one_tile(head, kept)
     weight_gradient = BlockwiseGradient(head.weight, tiling) if plan.needs.weight else None
     for columns in tiling.columns:
         weight = rows(head.weight, columns.start, columns.stop, plan.dtype)
         for tokens in tiling.tokens:
-            tile = _products(tiling, head, weight, tokens, columns)
+            if kept is None:
+                tile = _products(tiling, head, weight, tokens, columns)
+            else:
+                tile = tiling.tile(tokens, columns)
             launch.differentiate(tile, head.targets[tokens], state[:, tokens], plan.transform, columns.start)
             _add_per_token(total, tile, head, weight, tokens, columns)
             _add_summed(total, tile, head, tokens, columns)
             if weight_gradient is not None:
                 weight_gradient.add(columns, tile, head.hidden[tokens], tokens)
-    result = finished(total, 1.0, dtypes, keep=False)
+    result = finished(total, 1.0, dtypes, keep=False) if kept is None else total
     return result if weight_gradient is None else result._replace(weight=weight_gradient.total)
 
 

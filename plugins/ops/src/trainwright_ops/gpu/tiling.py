@@ -75,6 +75,33 @@ def whole_rows(head: Head, plan: Plan) -> Tiling:
     return Tiling(list(_slices(len(head.targets), step)), [slice(0, head.weight.shape[0])], memory)
 
 
+def keeps(head: Head, plan: Plan) -> bool:
+    """Whether the backward pass finds the logits of the forward: those of a trained head that are one tile.
+
+    The tile may take what the tiles and the fp32 sum of `whole_rows` would, less the gradient that is made beside it.
+    """
+    tokens, vocabulary = len(head.targets), head.weight.shape[0]
+    if plan.lowest or not plan.needs.head or not tokens or (plan.chunk_size or tokens) < tokens:
+        return False
+    most = 400 * _MIB + (4 * head.weight.shape.numel() if plan.needs.weight else 0)
+    return tokens * _padded(vocabulary) * plan.dtype.itemsize <= most
+
+
+def everything(head: Head, plan: Plan) -> Tiling | None:
+    """All logits as one tile; None where its memory is not free."""
+    tokens, vocabulary = len(head.targets), head.weight.shape[0]
+    try:
+        memory = torch.empty(tokens * _padded(vocabulary), dtype=plan.dtype, device=head.hidden.device)
+    except torch.OutOfMemoryError:
+        return None
+    return one_tile(head, memory)
+
+
+def one_tile(head: Head, memory: Tensor) -> Tiling:
+    """All logits as one tile, in this memory."""
+    return Tiling([slice(0, len(head.targets))], [slice(0, head.weight.shape[0])], memory)
+
+
 def block_bytes(head: Head, plan: Plan) -> int:
     """Size of a tile where nothing but hidden's gradient is kept beside it."""
     hidden = head.hidden.numel() * plan.dtype.itemsize
