@@ -10,7 +10,6 @@ FAMILY = Family(
     marks=("<|START_OF_TURN_TOKEN|>", "<|CHATBOT_TOKEN|>"),
     absent=("<|START_RESPONSE|>", "<|START_ACTION|>"),
     stops=("<|END_OF_TURN_TOKEN|>",),
-    response="cohere",
     quirks=(
         "The template for tool use writes the next turn's header behind an answer; it is no part of it.",
         "Tool calls stand in a fenced JSON list behind `Action:`, whose parameters are named `parameters`.",

@@ -10,7 +10,6 @@ FAMILY = Family(
     marks=("<|im_start|>", "<|im_end|>", "<|tool_"),
     absent=("<tool_call>",),
     stops=("<|im_end|>",),
-    response="lfm",
     quirks=(
         "LFM2's first template reads no `tool_calls`: a conversation with calls is refused.",
         "Thoughts of earlier answers are cut, by value (everything before `</think>`).",

@@ -10,7 +10,6 @@ FAMILY = Family(
     marks=("<|start_header_id|>", "<|end_header_id|>", "<|eot_id|>"),
     absent=("functools", "<function=", ">>>"),
     stops=("<|eot_id|>", "<|eom_id|>"),
-    response="llama_json",
     quirks=(
         "A turn that calls a tool may end with `<|eom_id|>` where the system prompt offers a code interpreter.",
         "Content beside a tool call is dropped, and so are all calls of a turn but one: the template refuses more.",

@@ -14,6 +14,9 @@ from .tools import Tools
 # Openings that may start no call before the rest of a text is content: each costs a look at what follows.
 MAX_MENTIONS = 4096
 
+# What stands between two turns, in some template or other.
+_TURN = re.compile(r"<[|｜]|[|｜]>|\[/INST\]|</s>|_of_turn>|\[e~\[|\]~b\]")
+
 Read = Callable[[Source, re.Match[str], Tools], Region | None]
 
 
@@ -39,14 +42,18 @@ class Thinking:
     Attributes:
         open: The opening tag.
         close: The closing tag.
+        unopened: Whether a closing tag without an opening one ends reasoning that began with the response; None: where
+            there is no prompt that could have opened it or not.
     """
 
     open: str
     close: str
+    unopened: bool | None = None
 
     def left_open(self, prefix: str) -> bool:
-        """Whether the prompt ends inside this block."""
-        return prefix.rfind(self.open) > prefix.rfind(self.close)
+        """Whether the prompt ends inside this block; a tag that the user's turn mentions opens nothing."""
+        at = prefix.rfind(self.open)
+        return at > prefix.rfind(self.close) and not _TURN.search(prefix, at + len(self.open))
 
 
 THINK = Thinking("<think>", "</think>")
@@ -62,6 +69,7 @@ class TaggedFormat:
         read: Reads the calls that start at a match of `opening`; None where it starts none, and the text is content.
             It must look at no more text than it takes, so that a scan stays linear.
         thinking: The tags of reasoning.
+        lead: What may stand before content and is none of it (`>>>all`): a recipient or a channel.
         noise: Markers that are neither content nor call (`<|python_start|>`); they are taken out of content.
     """
 
@@ -69,6 +77,7 @@ class TaggedFormat:
     opening: re.Pattern[str]
     read: Read
     thinking: tuple[Thinking, ...] = (THINK,)
+    lead: re.Pattern[str] | None = None
     noise: tuple[str, ...] = ()
 
     def scan(self, source: Source, tools: Tools, prefix: str) -> Response:
@@ -76,7 +85,7 @@ class TaggedFormat:
         parts = Parts()
         at = self._begin(source, prefix, parts)
         while at < len(source.text):
-            at = self._think(source, at, parts)
+            at = self._past_frame(source, at, parts)
             region, match = self._next(source, at, tools)
             end = match.start() if match else len(source.text)
             parts.say(source.text[at:end], before_call=region is not None)
@@ -91,24 +100,29 @@ class TaggedFormat:
         return parts.response(self.noise)
 
     def _begin(self, source: Source, prefix: str, parts: Parts) -> int:
-        """Past the reasoning that the prompt has opened; without a prompt, past one whose end alone is there."""
+        """Past the reasoning that the prompt has opened, and past one whose end alone is there."""
         first = skip_space(source.text, 0)
         for tags in self.thinking:
             if tags.left_open(prefix) or source.text.startswith(tags.close, first):
                 return parts.think(source, 0, tags)
-            shut = source.find(tags.close, 0) if not prefix else -1
-            started = source.find(tags.open, 0)
-            if shut != -1 and (started == -1 or shut < started):
-                return parts.think(source, 0, tags)
+            if tags.unopened if tags.unopened is not None else not prefix:
+                shut, started = source.find(tags.close, 0), source.find(tags.open, 0)
+                if shut != -1 and (started == -1 or shut < started):
+                    return parts.think(source, 0, tags)
         return 0
 
-    def _think(self, source: Source, at: int, parts: Parts) -> int:
-        """Past every block of reasoning that starts at `at`."""
-        start = skip_space(source.text, at)
-        for tags in self.thinking:
-            if source.text.startswith(tags.open, start):
-                return self._think(source, parts.think(source, start + len(tags.open), tags), parts)
-        return at
+    def _past_frame(self, source: Source, at: int, parts: Parts) -> int:
+        """Past every block of reasoning and every lead that stands at `at`."""
+        while True:
+            start = skip_space(source.text, at)
+            tags = next((tags for tags in self.thinking if source.text.startswith(tags.open, start)), None)
+            lead = self.lead.match(source.text, start) if self.lead and tags is None else None
+            if tags is not None:
+                at = parts.think(source, start + len(tags.open), tags)
+            elif lead is not None and lead.end() > start:
+                at, parts.beside_marker = lead.end(), True
+            else:
+                return at
 
     def _next(self, source: Source, at: int, tools: Tools) -> tuple[Region | None, re.Match[str] | None]:
         while match := source.search(self.opening, at):

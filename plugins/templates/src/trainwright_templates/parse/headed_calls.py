@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from .calls import Reading, Region
 from .json_calls import fill_arguments
 from .jsons import read_json
-from .source import Source, skip_space
+from .source import Source, ends_inside, skip_space
 from .tools import Tools
 
 
@@ -62,7 +62,7 @@ class HeadedCalls:
                 after = skip_space(text, after + len(self.fence))
             if not text.startswith(self.close, after):
                 reading.slip("the closing tag is missing")
-                return len(text) if after == len(text) else end
+                return len(text) if ends_inside(text, self.close, after) else end
             end = after + len(self.close)
             after = skip_space(text, end)
         return after + len(self.outer) if self.outer and text.startswith(self.outer, after) else end

@@ -10,7 +10,7 @@ from typing import Any
 
 from .calls import MAX_CALLS, Reading, Region, ToolCall
 from .jsons import Part, read_json
-from .source import Source, skip_space
+from .source import Source, ends_inside, skip_space
 from .tools import Tools
 
 _NAMES = ("name", "tool_name", "function", "tool")
@@ -152,7 +152,7 @@ class _Block:
             return shut + len(close)
         if self.calls[-1].usable:
             self._slip_last("the closing tag is missing")
-        return max(end, after if after == len(text) else end)
+        return len(text) if ends_inside(text, close, after) else end
 
     def _slip_last(self, reason: str) -> None:
         call = self.calls[-1]
@@ -210,5 +210,4 @@ def fill_arguments(reading: Reading, arguments: Any, tools: Tools) -> None:
         reading.fail("the arguments are not an object")
         return
     reading.arguments = dict(arguments)
-    if reading.status == "ok" and tools and reading.name not in tools:
-        reading.reason = "no tool has this name"
+    tools.note_unknown(reading)

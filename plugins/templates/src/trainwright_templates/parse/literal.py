@@ -8,8 +8,10 @@ from typing import Any
 from .source import skip_space
 
 MAX_DEPTH = 200
-_NUMBER = re.compile(r"[-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?+(?![\w.])")
-_WORD = re.compile(r"[A-Za-z_]\w*+")
+# A number or word ends where its characters do, or where a keyword follows without a comma (`days=3where=…`).
+_GLUED = r"(?=[A-Za-z_]\w*+\s*+=)"
+_NUMBER = re.compile(rf"[-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?+(?:(?![\w.])|{_GLUED})")
+_WORD = re.compile(rf"(?:true|false|null|True|False|None){_GLUED}|[A-Za-z_]\w*+")
 _KEY = re.compile(r"[^\s:=,{}\[\]()\"'<>|][^:=,{}\[\]()\"'<>|]*+")
 _QUOTED = {'"': re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.S), "'": re.compile(r"'((?:[^'\\]++|\\.)*+)'", re.S)}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|U[0-9a-fA-F]{8}|\n|.)", re.S)

@@ -10,12 +10,18 @@ from typing import Any
 from .calls import MAX_CALLS, Reading, Region, ToolCall
 from .jsons import balanced
 from .literal import BadLiteralError, LiteralReader
-from .source import Source, skip_space
-from .tools import Tools
+from .source import Source, ends_inside, skip_space
+from .tools import Tools, schema_types
 
-_CALL = re.compile(r"\s*+(?P<name>[A-Za-z_][\w.\-]{0,127}+)\(")
-_KEYWORD = re.compile(r"\s*+(?P<key>[^\s=,()'\"\[\]{}<>]++)\s*+=\s*+")
-_MORE = re.compile(r"\s*+[^\s=,()'\"\[\]{}<>]++\s*+=")
+_NAME = r"(?P<name>[A-Za-z_][\w.\-]{0,127}+)\("
+_CALL = re.compile(rf"\s*+{_NAME}")
+_KEY = r"[^\s=,()'\"\[\]{}<>]++"
+_KEYWORD = re.compile(rf"\s*+(?P<key>{_KEY})\s*+(?P<equals>=)\s*+")
+_MORE = re.compile(rf"\s*+{_KEY}\s*+=")
+_ENDED = re.compile(rf"\s*+(?:,\s*+{_KEY}\s*+=|\))")
+# Where a value without escapes may end: at its quote (none: at once), and what must follow.
+_GOES_ON = rf"(?:,\s*+(?P<key>{_KEY})\s*+=|\)\s*+(?:,\s*+{_NAME}|\]\s*+(?:<\||\Z)))"
+_ENDS = {"": re.compile(_GOES_ON)} | {quote: re.compile(rf"{quote}\s*+{_GOES_ON}") for quote in "'\""}
 _BARE = re.compile(r"[^,()\[\]{}'\"\n]++")
 
 
@@ -25,8 +31,8 @@ class PythonCalls:
 
     Attributes:
         close: The tag that ends the list; empty where the list stands bare.
-        verbatim: Whether strings stand between quotes without escapes (LFM): such a string ends at the quote that the
-            next keyword or the end of the call follows.
+        verbatim: Whether strings stand as they are, between quotes or without any: such a string ends where the next
+            keyword or the end of the call follows.
     """
 
     close: str = ""
@@ -87,18 +93,17 @@ class PythonCalls:
                 reading.slip("a comma is missing")
         for slip in reader.slips:
             reading.slip(slip)
-        if tools and reading.name not in tools:
-            reading.reason = reading.reason or "no tool has this name"
+        tools.note_unknown(reading)
         return at + 1
 
     def _value(
         self, source: Source, keyword: re.Match[str], reader: LiteralReader, reading: Reading, tools: Tools
     ) -> tuple[Any, int]:
+        if self.verbatim:
+            return self._verbatim(source, keyword, reader, reading, tools)
         text, at = source.text, keyword.end()
-        if self.verbatim and text[at : at + 1] in ("'", '"'):
-            return self._verbatim(text, at)
         try:
-            value, end = self._json(text, at) or reader.value(at)
+            value, end = self._literal(text, at, reader)
             return self._typed(value, keyword["key"], reading, tools), end
         except BadLiteralError as error:
             bare = _BARE.match(text, at)
@@ -106,6 +111,9 @@ class PythonCalls:
                 raise
             reading.slip("a string without quotes")
             return tools.typed(reading.name, keyword["key"], bare[0].strip()), bare.end()
+
+    def _literal(self, text: str, at: int, reader: LiteralReader) -> tuple[Any, int]:
+        return self._json(text, at) or reader.value(at)
 
     def _json(self, text: str, at: int) -> tuple[Any, int] | None:
         """A list or object that is JSON as it stands, which the standard library reads much faster."""
@@ -119,18 +127,43 @@ class PythonCalls:
 
     def _typed(self, value: Any, key: str, reading: Reading, tools: Tools) -> Any:
         """A quoted number or object where the schema has no string is what it spells."""
-        if not isinstance(value, str):
+        types = schema_types(tools.parameter(reading.name, key))
+        if not isinstance(value, str) or not types or "string" in types:
             return value
-        typed = tools.typed(reading.name, key, value) if tools.parameter(reading.name, key) else value
+        typed = tools.typed(reading.name, key, value)
         if typed is not value:
             reading.slip("a string where the schema has another type")
         return typed
 
-    def _verbatim(self, text: str, at: int) -> tuple[str, int]:
-        end = _ENDS[text[at]].search(text, at + 1)
-        if end is None:
-            raise BadLiteralError(at, cut=True)
-        return text[at + 1 : end.start()], end.start() + 1
+    def _verbatim(
+        self, source: Source, keyword: re.Match[str], reader: LiteralReader, reading: Reading, tools: Tools
+    ) -> tuple[Any, int]:
+        text, at, key = source.text, keyword.end(), keyword["key"]
+        quote = text[at : at + 1]
+        if quote in ("'", '"'):
+            end = self._string_end(source, quote, at + 1, reading.name, tools)
+            return self._typed(text[at + 1 : end], key, reading, tools), end + 1
+        types = schema_types(tools.parameter(reading.name, key))
+        try:
+            value, end = self._literal(text, at, reader)
+            if "string" not in types and _ENDED.match(text, end):
+                return value, end
+        except BadLiteralError as error:
+            if error.cut and "string" not in types:
+                raise
+        at = keyword.end("equals")
+        end = self._string_end(source, "", at, reading.name, tools)
+        reading.slip("a string without quotes")
+        return tools.typed(reading.name, key, text[at:end]), end
+
+    def _string_end(self, source: Source, quote: str, at: int, name: str, tools: Tools) -> int:
+        """Where a string without escapes ends; a known tool's call goes on with its own parameters and known tools."""
+        while end := source.search(_ENDS[quote], at):
+            known = not end["name"] or not tools or end["name"] in tools
+            if known and (not end["key"] or tools.takes(name, end["key"])):
+                return end.start()
+            at = end.start() + 1
+        raise BadLiteralError(at, cut=True)
 
     def _failed(
         self, source: Source, begin: int, error: BadLiteralError, reading: Reading, calls: list[ToolCall]
@@ -157,16 +190,13 @@ class PythonCalls:
         end = at + 1 if bracket else calls[-1].span[1]
         after = skip_space(text, end)
         tagged = not self.close or text.startswith(self.close, after)
-        end = after + len(self.close) if self.close and tagged else end
+        if self.close:
+            end = after + len(self.close) if tagged else len(text) if ends_inside(text, self.close, after) else end
         last = calls[-1]
         reading = Reading(last.name, last.arguments, last.status, last.reason)
         if not bracket or not tagged:
             reading.slip("the list of calls is not closed")
         return Region(end, (*calls[:-1], reading.at(text, last.span[0], end)))
-
-
-_TAIL = r"(?=\s*+(?:,\s*+[^\s=,()'\"\[\]{}<>]++\s*+=|\)\s*+(?:,\s*+[A-Za-z_][\w.\-]{0,127}+\(|\]\s*+(?:<\||$))))"
-_ENDS = {quote: re.compile(quote + _TAIL) for quote in "'\""}
 
 
 @dataclass(frozen=True)
@@ -191,13 +221,13 @@ class GemmaCalls:
             return self._failed(source, match, reading, error)
         for slip in reader.slips:
             reading.slip(slip)
-        if tools and reading.name not in tools:
-            reading.reason = reading.reason or "no tool has this name"
+        tools.note_unknown(reading)
         after = skip_space(text, end)
         if text.startswith(self.close, after):
             end = after + len(self.close)
         else:
             reading.slip("the closing tag is missing")
+            end = len(text) if ends_inside(text, self.close, after) else end
         return Region(end, (reading.at(text, match.start(), end),))
 
     def _failed(self, source: Source, match: re.Match[str], reading: Reading, error: BadLiteralError) -> Region:

@@ -17,7 +17,7 @@ STOPS = (
     "<|end|>",
     "<|return|>", "<|call|>", "<end_of_turn>", "<turn|>", "<|tool_response>", "<|END_OF_TURN_TOKEN|>", "[e~[",
     "<｜end▁of▁sentence｜>", "<|user|>", "<|observation|>", "<seed:eos>", "[|endofturn|]",
-    "<end_of_sentence>", "<｜hy_eos:opensource｜>", "<|stop|>",
+    "<end_of_sentence>", "<｜hy_eos:opensource｜>", "<|stop|>", "<|end_of_msg|>",
 )  # fmt: skip
 
 

@@ -57,3 +57,8 @@ def skip_space(text: str, start: int) -> int:
     """The first place at or after `start` that is no white space."""
     match = _SPACE.match(text, start)
     return match.end() if match else start
+
+
+def ends_inside(text: str, tag: str, at: int) -> bool:
+    """Whether the text ends before `tag`, which is to stand at `at`, is whole."""
+    return len(text) - at < len(tag) and tag.startswith(text[at:])

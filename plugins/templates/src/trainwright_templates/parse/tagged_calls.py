@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
+from functools import cached_property
 
 from .calls import Reading, Region
 from .source import Source, skip_space
@@ -14,8 +15,8 @@ from .tools import Tools, spelled
 class TaggedCalls:
     """Reads one call a match; the `read` of a `TaggedFormat`.
 
-    A value may hold closing tags: it ends at the last one that another parameter or the call's end follows, so only a
-    value that spells the whole sequence is taken for more than it is.
+    A value may hold tags. It ends at the closing tag that another parameter follows, or the call's end does and nothing
+    of the kind before the next call; and after every whole call that it spells.
 
     Attributes:
         opening: The call's opening, with the name as group `name`.
@@ -42,6 +43,7 @@ class TaggedCalls:
         at = skip_space(source.text, match.end())
         while parameter := self.parameter.match(source.text, at):
             end = self._value_end(source, parameter.end())
+            end = self._around_calls(source, parameter.end()) if end is None else end
             if end is None:
                 return self._unclosed(source, match, reading, self._boundary(source, parameter.end()))
             self._keep(reading, parameter, source.text[parameter.end() : end], tools)
@@ -57,34 +59,56 @@ class TaggedCalls:
 
     def _boundary(self, source: Source, at: int) -> int:
         """Where the next call starts, or the text ends: what is cut stops there."""
-        following = source.search(self.opening, at)
+        following = source.search(self._call, at)
         return following.start() if following else len(source.text)
 
+    @cached_property
+    def _call(self) -> re.Pattern[str]:
+        """An opening that starts a call, and is not just mentioned."""
+        inside = rf"{_unnamed(self.parameter)}|{re.escape(self.close[0])}"
+        return re.compile(rf"(?:{_unnamed(self.opening)})(?=\s*+(?:{inside}))")
+
+    @cached_property
+    def _edge(self) -> re.Pattern[str]:
+        """Where a call starts (group `call`) or ends, with the last value's closing tag (`last`), or a value does."""
+        shut, close = re.escape(self.shut), re.escape(self.close[0])
+        value = rf"(?P<value>{shut})(?=\s*+{_unnamed(self.parameter)})"
+        return re.compile(rf"(?P<call>{self._call.pattern})|{value}|(?P<last>{shut}\s*+)?{close}")
+
     def _value_end(self, source: Source, start: int) -> int | None:
-        """Where the value from `start` on ends: the first closing tag that a parameter or the call's end follows."""
+        """Where the value from `start` on ends.
+
+        At the first closing tag that a parameter follows, else at the last that the call's end follows.
+        """
         boundary = self._boundary(source, start)
         at = source.find(self.shut, start)
-        first = None
+        first = last = None
         while at != -1 and at < boundary:
             first = at if first is None else first
             after = skip_space(source.text, at + len(self.shut))
-            if self.parameter.match(source.text, after) or self._closes(source.text, after):
-                return self._last(source, at, boundary)
+            if self.parameter.match(source.text, after):
+                return at
+            last = at if self._closes(source.text, after) else last
             at = source.find(self.shut, at + 1)
+        if last is not None:
+            return last
         return first if first is not None and self._at_end(source, first, boundary) else None
 
-    def _last(self, source: Source, at: int, boundary: int) -> int:
-        """The last place with the same right to end the call: a value may itself spell a whole call's end."""
-        text = source.text
-        after = skip_space(text, at + len(self.shut))
-        if self.parameter.match(text, after):
-            return at
-        final = text.rfind(self.shut, at, boundary)
-        while final > at:
-            if self._closes(text, skip_space(text, final + len(self.shut))):
-                return final
-            final = text.rfind(self.shut, at, final)
-        return at
+    def _around_calls(self, source: Source, start: int) -> int | None:
+        """Where a value ends that spells whole calls: where that of none of them does."""
+        depth = 1
+        for edge in self._edge.finditer(source.text, start):
+            if not source.spend(edge.end() - start):
+                return None
+            start = edge.end()
+            if edge["call"]:
+                depth += 1
+            elif depth == 1 and (edge["value"] or edge["last"]):
+                return edge.start()
+            elif depth > 1 and not edge["value"]:
+                depth -= 1
+        source.spend(len(source.text) - start)
+        return None
 
     def _at_end(self, source: Source, at: int, boundary: int) -> bool:
         return skip_space(source.text, at + len(self.shut)) >= len(source.text) and boundary == len(source.text)
@@ -119,8 +143,8 @@ class TaggedCalls:
             missing = not text.startswith(self.close[-1], end - len(self.close[-1]))
             if missing:
                 reading.slip("a closing tag is missing")
-            if not reading.arguments and tools and tools.needs_arguments(reading.name) and reading.name in tools:
-                reading.fail("the call has no arguments")
+            tools.require_arguments(reading)
+            tools.note_unknown(reading)
             return self._region(source, match, reading, self._outer(text, end))
         if at >= len(text) or self._half_tag(text, at):
             reading.fail("the text ends inside the call", "truncated")
@@ -156,6 +180,11 @@ class TaggedCalls:
 
     def _region(self, source: Source, match: re.Match[str], reading: Reading, end: int) -> Region:
         return Region(end, (reading.at(source.text, match.start(), end),))
+
+
+def _unnamed(pattern: re.Pattern[str]) -> str:
+    """A pattern's text, to be put into another one."""
+    return re.sub(r"\(\?P<\w+>", "(?:", pattern.pattern)
 
 
 _WHOLE_TAG = re.compile(r"<[^<>]*+>")

@@ -6,6 +6,7 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
+from .calls import Reading
 from .literal import WORDS, BadLiteralError, LiteralReader
 from .source import skip_space
 
@@ -46,19 +47,24 @@ class Tools:
         found = properties.get(key) if isinstance(properties, Mapping) else None
         return found if isinstance(found, Mapping) else {}
 
-    def typed(self, name: str, key: str, text: str) -> Any:
-        """The value that an untyped `text` (an XML parameter's) stands for.
+    def takes(self, name: str, key: str) -> bool:
+        """Whether a call of `name` may have a parameter `key`: what is not known may be."""
+        properties = self._schemas.get(name, {}).get("properties")
+        return key in properties if isinstance(properties, Mapping) else True
 
-        A parameter whose schema names a type gets that type where the text spells it, else the text itself. One
-        without a schema gets JSON's reading if there is one, else the text.
-        """
-        types = schema_types(self.parameter(name, key))
-        value = spelled(text)
-        if not types:
-            return value
-        if "string" in types and not (value is None and "null" in types):
-            return text
-        return value if any(_is(value, kind) for kind in types) else text
+    def typed(self, name: str, key: str, text: str) -> Any:
+        """The value that a parameter's untyped `text` stands for, see `typed_as`."""
+        return typed_as(self.parameter(name, key), text)
+
+    def require_arguments(self, reading: Reading) -> None:
+        """Refuse a call without a single argument whose tool needs some."""
+        if not reading.arguments and reading.name in self and self.needs_arguments(reading.name):
+            reading.fail("the call has no arguments")
+
+    def note_unknown(self, reading: Reading) -> None:
+        """Say where no tool has the call's name; it stays a call, as the tool loop answers such ones."""
+        if self and reading.name not in self:
+            reading.reason = reading.reason or "no tool has this name"
 
 
 def _function(tool: object) -> Mapping[str, Any]:
@@ -77,6 +83,21 @@ def _schema_of(tool: Callable[..., Any]) -> Mapping[str, Any]:
     except Exception:  # get_json_schema raises its own kinds and whatever annotations raise
         return {"name": getattr(tool, "__name__", None)}
     return schema
+
+
+def typed_as(schema: Schema, text: str) -> Any:
+    """The value that an untyped `text` stands for.
+
+    Where the schema names a type, the text gets it if it spells it, else stays as it is. Without a schema it gets
+    JSON's reading if there is one, else stays as it is.
+    """
+    types = schema_types(schema)
+    value = spelled(text)
+    if not types:
+        return value
+    if "string" in types and not (value is None and "null" in types):
+        return text
+    return value if any(_is(value, kind) for kind in types) else text
 
 
 def schema_types(schema: Schema) -> set[str]:

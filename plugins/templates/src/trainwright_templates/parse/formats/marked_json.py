@@ -1,4 +1,4 @@
-"""JSON after one special token each: InternLM 2, Apertus, GigaChat 3.1, Solar Open."""
+"""JSON after one special token each: InternLM 2, Apertus, GigaChat 3, Solar Open."""
 
 import re
 
@@ -8,9 +8,9 @@ from trainwright_templates.parse.json_calls import JsonCalls
 
 _INTERNLM = re.compile(r"<\|action_start\|>\s*+<\|plugin\|>")
 _APERTUS = re.compile(r"<\|tools_prefix\|>")
-_GIGACHAT = re.compile(r"<\|function_call\|>")
+_GIGACHAT = re.compile(r"(?:<\|function_call\|>|<\|message_sep\|>\s*+function call<\|role_sep\|>)")
 _SOLAR = re.compile(
-    r"(?:<\|tool_calls\|>\s*+)?<\|tool_call:begin\|>[^<>\s]{0,128}+<\|tool_call:name\|>(?P<name>[^<>\n]{1,128}+)"
+    r"(?:(?:<\|begin\|>assistant)?<\|tool_calls\|>\s*+)?<\|tool_call:begin\|>[^<>\s]{0,128}+<\|tool_call:name\|>(?P<name>[^<>\n]{1,128}+)"
     r"<\|tool_call:args\|>"
 )
 
@@ -26,5 +26,6 @@ SOLAR = TaggedFormat(
     "solar",
     _SOLAR,
     HeadedCalls(_SOLAR, "<|tool_call:end|>", "<|calls|>"),
-    thinking=(Thinking("<|think|>", "<|end|>"),),
+    thinking=(Thinking("<|think|>", "<|end|>", unopened=False),),
+    lead=re.compile(r"(?:<\|begin\|>assistant)?<\|content\|>"),
 )

@@ -3,7 +3,6 @@
 import re
 
 from trainwright_templates.parse.format import THINK, TaggedFormat, Thinking
-from trainwright_templates.parse.headed_calls import HeadedCalls
 from trainwright_templates.parse.tagged_calls import TaggedCalls
 
 _PARAMETER = re.compile(r"<parameter=(?P<key>[^<>\n]{1,256}+)>")
@@ -11,7 +10,6 @@ _QWEN = re.compile(r"(?:<tool_call>\s*+)?<function=(?P<name>[^<>\n]{1,256}+)>")
 _SEED = re.compile(r"(?:<seed:tool_call>\s*+)?<function=(?P<name>[^<>\n]{1,256}+)>")
 _MINICPM = re.compile(r'<function name="(?P<name>[^"<>\n]{1,256}+)">')
 _MINICPM_PARAMETER = re.compile(r'<param name="(?P<key>[^"<>\n]{1,256}+)">')
-_FUNCTIONARY = re.compile(r"<function=(?P<name>[^<>\n]{1,256}+)>(?=\s*+\{)")
 
 QWEN = TaggedFormat(
     "xml_function",
@@ -30,4 +28,3 @@ MINICPM = TaggedFormat(
     TaggedCalls(_MINICPM, _MINICPM_PARAMETER, "</param>", ("</function>",), cdata=True),
     thinking=(THINK,),
 )
-FUNCTIONARY = TaggedFormat("functionary", _FUNCTIONARY, HeadedCalls(_FUNCTIONARY, "</function>"))
