@@ -79,8 +79,8 @@ def server(seconds: float) -> Iterator[str]:
         process.wait()
 
 
-def make(kind: str, url: str, rollouts: int, folder: str) -> tuple[Any, list[dict[str, Any]]]:
-    """A trainer of a kind, `ours`, `ours, TRL's trainer` or `TRL's adapter`, and the rows of its batch."""
+def make(kind: str, url: str, rollouts: int, folder: str) -> tuple[Any, Any]:
+    """A trainer of a kind, `ours`, `ours, TRL's trainer` or `TRL's adapter`, and its data set."""
     from ors_scripted import say, trainer
     from trl import GRPOTrainer
 
@@ -101,10 +101,10 @@ def make(kind: str, url: str, rollouts: int, folder: str) -> tuple[Any, list[dic
             "reward_funcs": peer.reward_funcs,
         }  # fmt: skip
         made = trainer(GRPOTrainer, script, OrsSpec(url), folder, **sizes, **slots)
-        return made, [peer.train_dataset[number] for number in range(rollouts)]
+        return made, peer.train_dataset
     base = GRPOTrainer if kind == OWN else type("SideBySide", (Episodes, GRPOTrainer), {})
     spec = OrsSpec(url, shuffle=False)
-    return trainer(base, script, spec, folder, **sizes), [spec.dataset[number] for number in range(rollouts)]
+    return trainer(base, script, spec, folder, **sizes), spec.dataset
 
 
 def measure(rollouts: int, seconds: float, peer: bool) -> dict[str, float]:
@@ -113,8 +113,9 @@ def measure(rollouts: int, seconds: float, peer: bool) -> dict[str, float]:
     taken = {}
     with server(seconds) as url, tempfile.TemporaryDirectory() as folder:
         for kind in kinds:
-            trainer, rows = make(kind, url, rollouts, folder)
+            trainer, dataset = make(kind, url, rollouts, folder)
             start = time.perf_counter()
+            rows = dataset.__getitems__(list(range(rollouts)))  # as a data loader reads a batch
             trainer._generate_and_score_completions(rows)
             taken[kind] = time.perf_counter() - start
             rewards = {reward for row in trainer.rewards_seen for reward in row}

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import logging
+import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future
-from functools import cached_property
+from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from trainwright_ors.client.errors import OrsError, Place
@@ -18,8 +20,19 @@ if TYPE_CHECKING:
     from trainwright_ors.spec import OrsSpec
 
 
+_LOG = logging.getLogger("trainwright.ors")
+
+
 class ToolError(Exception):
     """A tool call that failed, in words for the model: no address, no session, the same in every run."""
+
+
+@cache
+def _say_how_to_overlap() -> None:
+    _LOG.warning(
+        "the trainer calls tools one by one; `class Trainer(Episodes, GRPOTrainer)`, with `Episodes` from "
+        "trainwright.trainer.episodes, runs the calls of a batch side by side"
+    )
 
 
 class Episode:
@@ -30,6 +43,7 @@ class Episode:
 
     _spec: OrsSpec
     _environment: str
+    _made: int = 0  # episodes of this class
     _rollout: Rollout | None = None
     _lost: OrsError | None = None
     _scored: bool = False
@@ -69,7 +83,12 @@ class Episode:
         """The tools of this task."""
         if self._rollout is None:
             return []
-        return [Tool(spec, self._begin_call) for spec in self._spec.shown(self._rollout.opened.tools)]
+        return [Tool(spec, self._begin_call, self._waits) for spec in self._spec.shown(self._rollout.opened.tools)]
+
+    def _waits(self) -> None:
+        """A trainer that has several episodes and waits for a call of one is told how not to; threads may wait."""
+        if self._made > 1 and threading.current_thread() is threading.main_thread():
+            _say_how_to_overlap()
 
     def _begin_call(self, name: str, arguments: Mapping[str, Any]) -> Future[Content]:
         future: Future[Content] = home().submit(self._call(self._rollout, name, arguments))
@@ -149,6 +168,7 @@ class EpisodeFactory:
 
     def __call__(self) -> Episode:
         """An episode that is not begun."""
+        self._kind._made += 1
         return self._kind()
 
     def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:

@@ -24,12 +24,13 @@ class Tool(dict[str, Any]):
     Args:
         spec: The tool as the server describes it.
         begin: Starts a call by the tool's name and input.
+        waits: Told before each call that is waited for, which keeps others from beginning.
     """
 
-    def __init__(self, spec: ToolSpec, begin: Begin) -> None:
+    def __init__(self, spec: ToolSpec, begin: Begin, waits: Callable[[], None]) -> None:
         super().__init__(schema(spec))
         self.__name__ = spec.name
-        self._begin = begin
+        self._begin, self._waits = begin, waits
 
     def begin(self, /, **arguments: Any) -> Future[Any]:
         """Start a call; the result is what the model is shown.
@@ -45,6 +46,7 @@ class Tool(dict[str, Any]):
         Raises:
             OrsError: It failed; the text is fit to be shown to a model.
         """
+        self._waits()
         return self.begin(**arguments).result()
 
 
@@ -87,7 +89,7 @@ class _OnClass:
     def __get__(self, episode: Any, owner: type | None = None) -> Any:
         if episode is None:
             return _listed
-        return Tool(self._spec, episode._begin_call)
+        return Tool(self._spec, episode._begin_call, episode._waits)
 
 
 def _listed() -> None:

@@ -7,7 +7,7 @@ from ors_scripted import all_ended, say, trainer
 from trl import GRPOTrainer
 
 from trainwright.trainer.episodes import Episodes
-from trainwright_ors import rollout
+from trainwright_ors import episode, rollout
 from trainwright_ors.client import OrsError
 
 
@@ -104,6 +104,13 @@ def test_trls_own_trainer_has_its_sessions_opened_ahead(real, spec_of, tmp_path,
     spec.close()
     assert all_ended(real, "mathenv")
     assert len(real.events("setup")) - before <= 24  # a batch of eight for each step, and one that was looked ahead to
+
+
+@pytest.mark.parametrize(("base", "told"), [(GRPOTrainer, 1), (SideBySide, 0)])
+def test_a_trainer_that_calls_tools_one_by_one_is_told_so_once(real, spec_of, tmp_path, caplog, base, told):
+    episode._say_how_to_overlap.cache_clear()
+    trainer(base, adds, spec_of(real, "mathenv"), tmp_path).train()
+    assert caplog.text.count("class Trainer(Episodes, GRPOTrainer)") == told
 
 
 def test_each_prompt_shows_the_tools_of_its_task(real, spec_of, tmp_path):

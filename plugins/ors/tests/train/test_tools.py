@@ -24,7 +24,7 @@ def episode(*specs):
         future.set_result("done")
         return future
 
-    return type("Made", (), {"_begin_call": begin, **attributes(specs)})(), calls
+    return type("Made", (), {"_begin_call": begin, "_waits": lambda self: None, **attributes(specs)})(), calls
 
 
 def discovered(instance):
