@@ -220,6 +220,38 @@ def test_a_prompt_that_is_rejected_and_a_turn_that_is_not_like_the_others():
         spans(source, [TELL, ASK], stops=["<|end|>"])
 
 
+def test_what_the_environment_writes_of_a_turn_is_not_learnt_where_no_header_follows():
+    """The habit of Apertus: the bracket that closes the tools' results is written as the next turn is."""
+    source = (
+        "{% for m in messages %}{% if m.role == 'user' %}<user>{{ m.content }}</user>{% elif m.role == 'tool' %}"
+        "[{{ m.content }}{% else %}{{ ']' if loop.previtem.role == 'tool' else '<assistant>' }}{{ m.content }}"
+        "{% for c in m.tool_calls or [] %}<call>{{ c.function | tojson }}</call>{% endfor %}"
+        "{{ '</assistant>' if not m.tool_calls }}{% endif %}{% endfor %}{% if add_generation_prompt %}"
+        "{{ ']' if messages[-1].role == 'tool' }}<assistant>{% endif %}"
+    )
+    said, made = spans(source, shapes()["tool_call"]["messages"], [WEATHER], stops=["</assistant>"])
+    assert said[1] == "Rain, 9 °C.</assistant>"
+    assert "goes on with '<assistant>'" in made.notes[1].text
+    said, _ = spans(source, shapes()["two_rounds"]["messages"], [WEATHER], stops=["</assistant>"])
+    assert said[1].startswith("<call>")
+
+
+def test_a_thought_that_the_prompt_opens_and_closes_and_the_past_only_closes_is_no_part_of_a_turn():
+    source = CHATML.replace(
+        "{{ m.content }}", "{% if m.role == 'assistant' %}</think>{% endif %}{{ m.content }}"
+    ).replace("assistant\n{% endif %}", "assistant\n<think></think>{% endif %}")
+    assert spans(source, TWO)[0] == ["A1<|im_end|>", "A2<|im_end|>"]
+    assert spans(source, TWO, prefill=True)[0] == ["</think>A1<|im_end|>", "</think>A2<|im_end|>"]
+
+
+def test_a_word_of_the_prompt_that_is_the_answer_is_learnt():
+    source = (
+        "{% for m in messages %}Source: {{ m.role }}\n\n {{ m.content }} <step> {% endfor %}"
+        "{% if add_generation_prompt %}Source: assistant\nDestination: user\n\n {% endif %}"
+    )
+    assert spans(source, [ASK, assistant("user")], stops=["<step>"])[0] == ["\n user <step>"]
+
+
 # ── where it ends ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -288,7 +320,7 @@ def test_content_behind_the_results_of_its_own_calls_is_refused():
     source = INSIDE.replace("{{ m.content }}{% for c", "{% for c").replace(
         "{%- if not m.tool_calls", "{{ m.content }}{%- if not m.tool_calls"
     )
-    with pytest.raises(Refused, match="behind the results"):
+    with pytest.raises(Refused, match="outside its turn, behind what others say"):
         spans(source, shapes()["tool_call_with_text"]["messages"], [WEATHER], stops=["<turn|>"])
 
 
@@ -356,6 +388,15 @@ def test_content_dropped_by_its_value_is_refused():
     source = CHATML.replace("{{ m.content }}", "{{ m.content if m.content != 'A1' }}")
     with pytest.raises(Refused, match="leaves out all that message 1"):
         spans(source, TWO)
+
+
+def test_contents_as_parts_under_a_template_of_texts_are_refused():
+    """It would write them as Python's lists, and the model would learn to."""
+    parts = [{"type": "text", "text": "A1"}]
+    with pytest.raises(Refused, match=r"knows texts only, .* message 1 .*⟦.*A1"):
+        spans(CHATML, [ASK, assistant(parts)])
+    with pytest.raises(Refused, match=r"knows texts only, .* message 0 "):
+        spans(CHATML, [user([{"type": "image"}, *parts]), TELL])
 
 
 def test_a_turn_that_is_not_written_is_refused():

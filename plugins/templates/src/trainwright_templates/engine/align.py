@@ -9,7 +9,7 @@ from dataclasses import dataclass
 # A tag or control token in one of the usual spellings, a run of white space, or a word: where a prompt may end.
 _ATOM = re.compile(r"<[^<>\s]{1,64}>|\[/?[A-Za-z_]{2,40}\]|\]~[a-z!]{1,3}[\[\]]|\[e~\[|\s+|\w+|.", re.DOTALL)
 _CONTROL = re.compile(r"<[^<>\s]{1,64}>|\[/?[A-Z_]{2,40}\]|\]~[a-z!]{1,3}[\[\]]|\[e~\[")
-_THOUGHT = re.compile(r"<[^<>\s]*think[^<>\s]*>|\[THINK\]", re.IGNORECASE)
+_THOUGHT = re.compile(r"<[^<>\s]*think[^<>\s]*>|\[THINK\]|<\|channel>thought", re.IGNORECASE)
 _ROLE = re.compile(r"assistant|chatbot|\bmodel\b|\bai\b|\bgpt\b|\bbot\b", re.IGNORECASE)
 
 
@@ -88,32 +88,54 @@ class Overlap:
     rest: str = ""
 
 
-def overlap(prompt: str, turn: str, before: str = "") -> Overlap:
+def overlap(prompt: str, turn: str, lead: str) -> Overlap:
     """How far the end of a prompt reaches into a turn.
 
     Args:
         prompt: The end of the prompt, from the last text of the data on.
         turn: The turn's text, from where the message before it ends or earlier.
-        before: What stands before it.
+        lead: What stands between the last text of the data before the turn and the turn.
 
-    The place in the prompt is sought from which on it is the turn's beginning: to its end, if possible. A prompt that
-    goes on otherwise than the past (a thought that is begun for the model) counts as far as atoms are alike, if a
-    control token or the role's name is among them.
+    Where the prompt begins with the lead, the turn begins with what the prompt goes on with, or with the end of that;
+    else with any end of the prompt. A prompt that goes on otherwise than the past (a thought that is begun for the
+    model) counts as far as atoms are alike.
     """
-    best = (0, 0, len(prompt))  # how good, characters of the turn, where the rest of the prompt begins
-    for start in boundaries(prompt):
-        rest = prompt[start:]
-        mine, theirs = shared(rest, turn)
-        if mine == len(rest):
-            # White space alone may be the answer's own: it counts only where it completes the prompt.
-            rank = 3 if rest.strip() else 0 if before.endswith(prompt) else 1
-        else:
-            mine = snapped(rest, mine)
-            alike = rest[:mine]
-            theirs, rank = shared(alike, turn)[1], 2 if controls(alike) or names_role(alike) else 0
-        if rank and (rank, theirs) > best[:2]:
-            best = (rank, theirs, start + mine)
-    return Overlap(best[1], prompt[best[2] :] if best[0] == 2 else "")
+    here, there = shared(prompt, lead)
+    located = not lead[there:].strip()
+    rest = prompt[here:] if located else prompt
+    begun = _from(rest, turn) if located else Overlap(0, rest)
+    if not begun.rest:
+        return begun
+    ends = [begun.rest[start:] for start in boundaries(begun.rest)]
+    if begun.length:  # of `<think></think>` the past may have the second alone
+        closed = max((_whole(end, turn[begun.length :]) for end in ends if leading_controls(end)), default=0)
+        return Overlap(begun.length + closed, begun.rest)
+    if whole := max((_whole(end, turn) for end in ends), default=0):
+        return Overlap(whole)
+    if located:
+        return begun
+    return max((_from(end, turn) for end in ends), key=lambda each: each.length, default=begun)
+
+
+def _whole(end: str, turn: str) -> int:
+    """How much of a turn the end of a prompt is, to its own end; white space alone is nothing."""
+    mine, theirs = shared(end, turn)
+    return theirs if end.strip() and mine == len(end) else 0
+
+
+def _from(rest: str, turn: str) -> Overlap:
+    """How far the rest of a prompt is how a turn begins.
+
+    It counts to its end, or up to an atom if it goes on with a control token, or one or the role's name is alike.
+    """
+    mine, theirs = shared(rest, turn)
+    if mine == len(rest):
+        return Overlap(theirs)
+    mine = snapped(rest, mine)
+    alike = rest[:mine]
+    if alike.strip() and (controls(alike) or names_role(alike) or leading_controls(rest[mine:])):
+        return Overlap(shared(alike, turn)[1], rest[mine:])
+    return Overlap(0, rest)
 
 
 def ends_so(text: str, end: str) -> bool:

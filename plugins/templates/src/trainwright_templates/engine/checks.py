@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 from trainwright_templates.engine.layout import Layout, Place
@@ -32,7 +33,7 @@ def check_span(layout: Layout, turn: Turn, span: Span, header: str, stops: Seque
     mark = header.strip()
     while ended := next((stop for stop in stops if mark.startswith(stop)), ""):  # of the turn before
         mark = mark[len(ended) :].strip()
-    if mark and any(mark in layout.text[first:last] for first, last in _frames(turn, span)):
+    if re.search(r"\w", mark) and any(mark in layout.text[first:last] for first, last in _frames(turn, span)):
         raise _refusal(layout.text, span, "holds another turn's header")
 
 

@@ -2,8 +2,9 @@
 
     Surveyor.layout ─ one rendering with marks: who wrote which text, where each text of the data stands
     Prompts         ─ the ends of the prompts, rendered for the first turn of each kind
-    turns           ─ for each turn: where its prompt ends, where its stop token ends
-    dropped         ─ what is not there
+    beginning       ─ where the turn's prompt ends
+    ending          ─ where its stop token ends
+    checks, dropped ─ what must not be in a span, and what is not there
 
 A span reaches from where the generation prompt ends through the stop token. Nothing is guessed: a span that holds
 another turn's text or header, that overlaps another, or that misses a tool call is refused.
@@ -17,15 +18,17 @@ from functools import cached_property
 from typing import Any
 
 from trainwright_templates.engine.align import opened_thought
+from trainwright_templates.engine.beginning import beginning
 from trainwright_templates.engine.checks import check_order, check_span, check_tools
-from trainwright_templates.engine.dropped import check_calls, dropped
+from trainwright_templates.engine.dropped import check_calls, check_parts, dropped
+from trainwright_templates.engine.ending import ending
 from trainwright_templates.engine.layout import Layout, Surveyor
 from trainwright_templates.engine.marks import texts_of
 from trainwright_templates.engine.prompts import Prompts
 from trainwright_templates.engine.refused import Note, Unfit
 from trainwright_templates.engine.spans import Span
 from trainwright_templates.engine.stops import template_stops
-from trainwright_templates.engine.turns import Turn, beginning, ending, find_turn
+from trainwright_templates.engine.turns import Turn, find_turn
 from trainwright_templates.render import Template
 
 
@@ -97,6 +100,7 @@ class Engine:
             raise Unfit("no assistant turn carries loss", remedy="leave the conversation out")
         layout = self.surveyor.layout(messages, tools, variables)
         check_calls(layout, wanted)
+        check_parts(layout)
         prompts = Prompts(self.surveyor, messages, tools, variables)
         offered = tuple(texts_of(tools or ()))
         spans, notes = [], []

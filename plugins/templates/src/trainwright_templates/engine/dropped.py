@@ -9,6 +9,9 @@ from trainwright_templates.engine.marks import Leaf
 from trainwright_templates.engine.refused import Note, Unfit
 from trainwright_templates.engine.spans import Span
 
+_PART = "'text': '"
+"""What stands before a part's text where Python's own form of a part is written."""
+
 
 def dropped(layout: Layout, spans: Collection[Span], turns: Collection[int]) -> Iterator[Note]:
     """Notes on the texts of a conversation that are not, or not whole, where they belong.
@@ -59,6 +62,22 @@ def check_calls(layout: Layout, turns: Collection[int]) -> None:
     for leaf in layout.leaves:
         if leaf.message in turns and leaf.field == "name" and id(leaf) not in written:
             raise _dropped_call(layout, leaf)
+
+
+def check_parts(layout: Layout) -> None:
+    """See that no content that is a list of parts (texts, images) is written as a list, by a template of texts only.
+
+    Raises:
+        Unfit: One is.
+    """
+    for place in layout.places:
+        code = layout.text[max(0, place.start - len(_PART)) : place.start] == _PART
+        if code and place.leaf.field == "content":
+            raise Unfit(
+                f"the chat template knows texts only, and writes the content of message {place.leaf.message} as a list "
+                f"of parts: {layout.shown(place.leaf.message)}",
+                remedy="give contents as texts, and no images",
+            )
 
 
 def _dropped_call(layout: Layout, leaf: Leaf) -> Unfit:

@@ -6,8 +6,10 @@ plain rendering to the letter; where marks of leaves disturb a template (it spli
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import jinja2
@@ -68,7 +70,23 @@ class Layout:
 
     def of(self, message: int) -> list[Piece]:
         """The pieces that a message wrote."""
-        return [piece for piece in self.pieces if piece.message == message]
+        return self._pieces_of.get(message, [])
+
+    def lead(self, place: int) -> str:
+        """What stands between the last text of the data before a place and the place."""
+        at = bisect_right(self._ends, place)
+        return self.text[self._ends[at - 1] if at else 0 : place]
+
+    @cached_property
+    def _pieces_of(self) -> dict[int | None, list[Piece]]:
+        found: dict[int | None, list[Piece]] = {}
+        for piece in self.pieces:
+            found.setdefault(piece.message, []).append(piece)
+        return found
+
+    @cached_property
+    def _ends(self) -> list[int]:
+        return sorted(place.end for place in self.places)
 
     def shown(self, message: int) -> str:
         """What a message wrote in brackets, or where it would stand, for a person to see what the template does."""

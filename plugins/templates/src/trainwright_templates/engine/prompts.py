@@ -14,6 +14,7 @@ from typing import Any
 from trainwright_templates.engine.layout import Layout, Surveyor
 from trainwright_templates.render import RenderError
 
+ROLE = "assistant"
 PROBE = {"role": "user", "content": "x"}
 
 
@@ -38,7 +39,12 @@ class Prompts:
         self._tools, self._variables = tools, variables
         self._known: dict[tuple[Any, ...], str] = {}
         self._exact: dict[int, str] = {}
+        self._question: str | None = None
         self._beginnings: dict[tuple[Any, ...], dict[tuple[str, str], str]] = {}
+
+    def role(self, message: int) -> str:
+        """The role of a message."""
+        return str(self._messages[message].get("role"))
 
     def probable(self, turn: int) -> str:
         """The end of the prompt before a turn, as it was before the first turn of this kind.
@@ -81,7 +87,9 @@ class Prompts:
         Raises:
             RenderError: The template rejects a question.
         """
-        return self._render([PROBE])
+        if self._question is None:
+            self._question = self._render([PROBE])
+        return self._question
 
     def _render(self, messages: Sequence[Mapping[str, Any]]) -> str:
         if not messages:

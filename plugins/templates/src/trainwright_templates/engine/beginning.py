@@ -1,0 +1,134 @@
+"""Where what the model must produce begins in a turn: where its prompt ends."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from trainwright_templates.engine.align import controls, ends_so, header_in, names_role, overlap, shared
+from trainwright_templates.engine.layout import Layout
+from trainwright_templates.engine.prompts import ROLE, Prompts
+from trainwright_templates.engine.refused import Refused, Unfit
+from trainwright_templates.engine.turns import Turn
+from trainwright_templates.render import RenderError
+
+
+@dataclass(frozen=True)
+class Beginning:
+    """Where what the model must produce begins.
+
+    Attributes:
+        start: Its first character.
+        rest: What the prompt goes on with, where the turn goes on otherwise.
+        other: The end of the prompt, where something else stands before `start`; else empty.
+    """
+
+    start: int
+    rest: str = ""
+    other: str = ""
+
+
+def beginning(layout: Layout, turn: Turn, prompts: Prompts) -> Beginning:
+    """Where what the model must produce begins: where the turn's prompt ends.
+
+    Raises:
+        Refused: The turn's own prompt cannot be rendered, and it does not begin like the others.
+        Unfit: No prompt can be rendered at all.
+    """
+    text, region = layout.text, layout.text[turn.start : turn.end]
+    lead = layout.lead(turn.start)
+    try:
+        found = overlap(prompts.probable(turn.index), region, lead)
+        known = prompts.known(turn.index, (region[: found.length], found.rest))
+        if known is None:
+            found = overlap(prompts.exact(turn.index), region, lead)
+    except RenderError as error:
+        return Beginning(turn.start + _opening(layout, turn, prompts, error))
+    start = turn.start + (found.length or _unprompted(layout, turn, found.rest, prompts))
+    if known is None:
+        known = prompts.exact(turn.index).removesuffix(found.rest)
+        known = "" if ends_so(text[:start], known) else known
+        prompts.know(turn.index, (region[: found.length], found.rest), known)
+    return Beginning(start, found.rest, known)
+
+
+def _opening(layout: Layout, turn: Turn, prompts: Prompts, error: RenderError) -> int:
+    """How long the header of a turn is whose own prompt the template rejects (it opens the conversation).
+
+    Raises:
+        Refused: It is not written like the others.
+        Unfit: The template rejects a question, too.
+    """
+    frame = layout.text[turn.start : min((place.start for place in turn.places), default=turn.end)]
+    try:
+        prompt = prompts.of_a_question()
+    except RenderError:
+        raise Unfit(error.problems[0].message, remedy=error.problems[0].remedy) from error
+    if not frame.strip():  # the template writes no header before it
+        return 0
+    length = _from_prompt(prompt, frame)
+    if not length:
+        raise Refused(
+            f"message {turn.index} (assistant) has no prompt ({error.problems[0].message}), and does not begin as "
+            f"behind a question: {layout.shown(turn.index)}",
+            remedy="put a user turn before it, or give it `weight: 0`",
+        )
+    return length
+
+
+def _unprompted(layout: Layout, turn: Turn, rest: str, prompts: Prompts) -> int:
+    """How long the header of a turn is of which its prompt has written nothing.
+
+    Some templates write no prompt behind an answer, but a header all the same: that of any other prompt.
+
+    Args:
+        layout: The conversation.
+        turn: The turn.
+        rest: What the prompt goes on with where the turn begins.
+        prompts: Of the conversation.
+
+    Raises:
+        Refused: The turn begins otherwise than the prompt goes on, and as a message of another role does.
+    """
+    frame = layout.text[turn.start : turn.places[0].start] if turn.places else ""
+    if not frame.strip():
+        return 0
+    try:
+        prompt = prompts.of_a_question()
+    except RenderError:
+        prompt = ""
+    length = _from_prompt(prompt, frame) or _header(frame)
+    others = [piece for piece in layout.pieces if piece.message is not None and prompts.role(piece.message) != ROLE]
+    if not length and rest.strip() and any(layout.text.startswith(frame.strip(), piece.start) for piece in others):
+        raise Refused(
+            f"message {turn.index} (assistant) begins as a message of another role does, not as its prompt goes on, "
+            f"with {rest!r}: {layout.shown(turn.index)}",
+            remedy="leave the conversation out, or use a template that writes prompts as it writes the past: "
+            "`template: {name: file, path: my_template.jinja}`",
+        )
+    return length
+
+
+def _from_prompt(prompt: str, frame: str) -> int:
+    """Where in a frame a header ends that a prompt ends with too; 0 where there is none."""
+    header = header_in(prompt, frame)
+    if not header:
+        return 0
+    start = frame.rindex(header)
+    return start + shared(prompt[prompt.rindex(header) :], frame[start:])[1]
+
+
+def _header(frame: str) -> int:
+    """The length of a header that no prompt writes: of a template that knows no generation prompt.
+
+    It is what stands before the turn's first text, up to its last control token, where the role's name is among it.
+    """
+    found = controls(frame)
+    if not found or not names_role(frame):
+        return 0
+    end = frame.rindex(found[-1]) + len(found[-1])
+    behind = frame[end:]
+    return (
+        len(frame)
+        if behind.strip().lower() in ("assistant", "model", "chatbot")
+        else end + len(behind) - len(behind.lstrip("\n"))
+    )
