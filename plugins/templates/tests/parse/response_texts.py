@@ -11,7 +11,8 @@ DELIMITERS = (
     "[TOOL_CALLS]", "<tool_call|>", "<|call|>", "</TOOLCALL>", "</tool_calls>", '<|"|>', "<|tool_call:end|>",
     "<function=find-it.now>", "<parameter=text>", "<|close|>argument<|sep|>", "]<]minimax[>[", "</param>", "</think>",
     "<arg_key>text</arg_key>", "<![CDATA[x]]>", "]]>", "', b='", "</atem:parameter>", "<|message|>",
-    "<|start|>assistant", "Action:\n```json\n[", ">>>all\n", "[1, 2", '{"a": 1}', '{"name": "f", "arguments": {}}', "end\n", "\nstart",
+    "<|start|>assistant", "Action:\n```json\n[", ">>>all\n", "[1, 2", '{"a": 1}', '{"name": "f", "arguments": {}}',
+    "end\n", "\nstart",
     "\ttab\r\n", "\u2028", "</arg_value>\n</tool_call>", "</parameter>\n</function>\n</tool_call>",
     "<function=f>\n<parameter=a>\n1\n</parameter>\n</function>",
 )  # fmt: skip

@@ -14,7 +14,7 @@ from .tools import Tools
 
 _MESSAGE = "<|message|>"
 _END = re.compile(r"<\|(?:end|call|return|start)\|>")
-_BEGIN = re.compile(r"<\|(?:start|channel|message)\|>|\s*+to=")
+_BEGIN = re.compile(r"<\|(?:start|channel|message)\|>|(?<!\s)\s*+to=")
 _RECIPIENT = re.compile(r"\bto=(?:functions\.)?([^\s<]+)")
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)")
 

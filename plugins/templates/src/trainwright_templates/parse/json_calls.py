@@ -59,7 +59,7 @@ class _Block:
         self.region: Region | None = None
         self.slip = ""
         self.at = skip_space(source.text, at)
-        while not form.bare and (again := form.opening.match(source.text, self.at)):
+        if not form.bare and (again := form.opening.match(source.text, self.at)):
             self.slip = "the opening tag is written twice"
             self.at = skip_space(source.text, again.end())
 

@@ -11,7 +11,7 @@ _KEY = r'parameter name="(?P<key>[^"<>\n]{1,256}+)">'
 _M2 = re.compile(rf"(?:<minimax:tool_call>\s*+)?<{_NAME}")
 _MARKER = "]<]minimax[>["
 _M3 = re.compile(rf"(?:{re.escape(_MARKER)}<tool_call>\s*+)?{re.escape(_MARKER)}<{_NAME}")
-_TO = r"(?:<\|start\|>assistant)? ?to="
+_TO = r"(?:<\|start\|>assistant )?(?<![^\s>])to="
 _MUSE = re.compile(rf"(?:{_TO}[^<>\s]{{1,128}}+<\|message\|>)?(?:<atem:function_calls>\s*+)?<atem:{_NAME}")
 
 M2 = TaggedFormat(
@@ -32,7 +32,6 @@ MUSE = TaggedFormat(
         _MUSE, re.compile(f"<atem:{_KEY}"), "</atem:parameter>", ("</atem:invoke>",), outer=("</atem:function_calls>",)
     ),
     thinking=(
-        Thinking(" to=self<|message|>", "<|eom|>", unopened=False),
         Thinking("to=self<|message|>", "<|eom|>", unopened=False),
         Thinking("<|start|>assistant to=self<|message|>", "<|eom|>", unopened=False),
     ),
