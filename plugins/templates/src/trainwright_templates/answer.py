@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from trainwright.errors import ModelError
@@ -35,13 +35,21 @@ def answer(request: TemplateRequest) -> TemplateAnswer:
         training_template=found.training,
         parse=Reader(found.format, found.stops) if found.format else None,
         tool_suffix=conversations.tool_suffix,
-        report=_report(found),
+        report=TemplateReport(found.step, (*found.reasons, *_uses(found, masks, marked)), shapes),
     )
 
 
-def _report(found: Resolution) -> TemplateReport:
-    responses = f"responses: {found.format.name}" if found.format else "responses: no format reads what it renders"
-    return TemplateReport(found.step, (*found.reasons, responses), shapes)
+def _uses(found: Resolution, masks: bool, marked: bool) -> Iterator[str]:
+    """What this run does with what was found."""
+    if masks:
+        yield "masks: derived from the rendering of each conversation, and verified for each"
+    else:
+        yield "masks: none are asked, so TRL tokenises"
+    if marked:
+        yield "rows with images: masked by the training template's markers, which are verified on probe conversations"
+    elif found.training:
+        yield "the training template is for `template export`: this run does not use it"
+    yield f"responses: {found.format.name}" if found.format else "responses: no format reads what it renders"
 
 
 class Reader:

@@ -1,7 +1,9 @@
 """The provider `derived` of `chat_template`: masks of any model's own template, verified, or a refusal that says why.
 
-It resolves once a run (`resolve`): a family's entry, a generated training template, masks derived at run time, or a
-refusal. Whatever resolves it, every conversation's mask is derived from how that conversation renders, and verified.
+It resolves once a run (`resolve`): a family's entry, a generated training template, renderings alone, or a refusal.
+Whatever knows the template, every conversation's mask is derived from how that conversation renders, and verified: a
+training template's is verified on probe conversations only, so it serves where masks cannot be derived (rows with
+images, other programs).
 """
 
 from __future__ import annotations
@@ -34,7 +36,7 @@ def chat_template(request: TemplateRequest) -> TemplateAnswer:
     """Keep the model's template; derive masks, prompts and tool results from it, and read its responses.
 
     Raises:
-        ModelError: There is no template, or no probe conversation has a mask.
+        ModelError: There is no template, or masks of probe conversations cannot be verified.
         ConfigError: `family` or `response` names nothing that is installed.
     """
     from trainwright_templates.answer import answer

@@ -32,7 +32,15 @@ SEARCH = {
         "description": "Search notes.",
         "parameters": {
             "type": "object",
-            "properties": {"query": {"type": "string"}, "filters": {"type": "object", "properties": {}}},
+            "properties": {
+                "query": {"type": "string", "description": "What to search for."},
+                "filters": {
+                    "type": "object",
+                    "description": "What to leave out.",
+                    "properties": {},
+                    "additionalProperties": {"type": "string"},
+                },
+            },
             "required": ["query"],
         },
     },

@@ -21,6 +21,16 @@ SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_t
 NAMES = ("multi3_system", "thinking_in_text", "reasoning_history", "two_rounds", "leading_newline", "identical_turns")
 
 
+def engine(name, stop):
+    source = json.loads(CORPUS.read_text(encoding="utf-8"))[name]["template"]
+    return Engine(Template(source, special=SPECIAL), stops=[stop])
+
+
+def said(engine, row):
+    made = engine.derive(row["messages"], row.get("tools"))
+    return [made.text[span.start : span.end] for span in made.spans], [str(note) for note in made.notes]
+
+
 def engines():
     for name, entry in json.loads(CORPUS.read_text(encoding="utf-8")).items():
         try:
@@ -55,3 +65,47 @@ def test_masks_hold_what_is_said_in_order_and_apart():
                         assert "".join(message["content"].split()) not in held, (name, shape, index)
     assert answered > 1000
     assert refused <= answered / 1000
+
+
+def test_command_r_plus_with_tools_writes_calls_without_a_stop_token_and_its_instructions_are_not_learnt():
+    """Behind a call the template writes the next header, and behind the last turn instructions of the system."""
+    made = engine("llamacpp__CohereForAI-c4ai-command-r-plus-tool_use", "<|END_OF_TURN_TOKEN|>")
+
+    def call(city):
+        arguments = f'{{\n            "city": "{city}"\n        }}'
+        listed = f'    {{\n        "tool_name": "get_weather",\n        "parameters": {arguments}\n    }}'
+        return f"\nAction:\n```json\n[\n{listed}\n]```"
+
+    spans, notes = said(made, shapes()["two_rounds"])
+    assert spans == [call("Łódź"), call("Brno"), "Rain twice.<|END_OF_TURN_TOKEN|>"]
+    assert [note for note in notes if note.startswith("no_stop")] == [
+        f"no_stop: message {turn} ends without a stop token" for turn in (1, 3)
+    ]
+    assert all("Write" in note for note in notes if note.startswith("prefill"))  # what the prompt has, the past has not
+    spans, _ = said(made, shapes()["tool_call_with_text"])
+    assert spans == ["I shall look." + call("Łódź"), "Rain.<|END_OF_TURN_TOKEN|>"]
+    spans, _ = said(made, shapes()["tool_call_last"])
+    assert spans == [call("Łódź")]
+    with pytest.raises(RenderError, match="not iterable"):  # it renders no conversation without tools
+        made.derive(shapes()["single"]["messages"])
+
+
+def test_the_r1_distill_that_writes_an_empty_turn_behind_each_call():
+    end = "<｜end▁of▁sentence｜>"
+    made = engine("llamacpp__deepseek-ai-DeepSeek-R1-Distill-Qwen-32B", end)
+
+    def call(city):
+        head = "<｜tool▁call▁begin｜>function<｜tool▁sep｜>get_weather"
+        return f'{head}\n```json\n{{"city": "{city}"}}\n```<｜tool▁call▁end｜><｜tool▁calls▁end｜>{end}'
+
+    row = shapes()["two_rounds"]
+    assert f"{end}<｜Assistant｜>{end}" in made.surveyor.template.render(row["messages"], tools=row["tools"])
+    spans, notes = said(made, row)
+    # Behind results it writes no header for a call, and the token that ends the results is in the prompt only.
+    assert spans == ["<｜tool▁calls▁begin｜>" + call("Łódź"), "\n" + call("Brno"), f"Rain twice.{end}"]
+    assert notes == [
+        "prefill: the prompt of message 1 goes on with '<think>\\n</think>'",
+        "prefill: the prompt of message 3 goes on with '<｜tool▁outputs▁end｜>'",
+    ]
+    with pytest.raises(Refused, match=r"message 1 .* holds another turn's header"):
+        said(made, shapes()["tool_call_with_text"])

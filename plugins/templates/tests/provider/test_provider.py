@@ -127,6 +127,32 @@ def test_the_report_says_what_resolved_it(tokenizer):
     assert "single" in ask(tokenizer).report.probes()
 
 
+def test_the_report_says_what_this_run_uses(tokenizer):
+    tokenizer.chat_template = CHATML
+    reasons = ask(tokenizer, generate=True).report.reasons
+    assert "probe conversations with a mask: single, system, multi2, reasoning" in reasons
+    refused = {each.split()[0]: each for each in reasons if " has none: " in each}
+    assert list(refused) == ["tool_call", "text_parts"]
+    assert "drops a tool call" in refused["tool_call"]
+    assert "masks: derived from the rendering of each conversation, and verified for each" in reasons
+    assert "the training template is for `template export`: this run does not use it" in reasons
+    assert "masks: none are asked, so TRL tokenises" in ask(tokenizer, assistant_only=False).report.reasons
+
+
+def test_a_probe_conversation_whose_mask_cannot_be_verified_ends_the_run_before_it_begins(tokenizer):
+    """Five of six have a mask, or are refused for what the template leaves out; data with reasoning would not be."""
+    tokenizer.chat_template = CHATML.replace(
+        "{{ m.content }}",
+        "{% if m.reasoning_content %}{{ messages[loop.index0 - 1].content }}{% endif %}{{ m.content }}",
+    )
+    with pytest.raises(ModelError) as caught:
+        ask(tokenizer)
+    message = caught.value.problems[0].message
+    assert "of 6 probe conversations 3 have one\n    reasoning: what would be trained on" in message
+    assert "⟦Is 91 prime?No.<|im_end|>⟧" in message
+    assert "tool_call" not in message
+
+
 def test_without_a_mask_asked_trl_tokenises(tokenizer):
     assert ask(tokenizer, assistant_only=False).tokenize is None
     assert ask(tokenizer, method="kto", assistant_only=False).tokenize is not None

@@ -96,7 +96,9 @@ def test_explain_says_which_step_resolved_the_models_template(model, capsys, tmp
     assert main(["explain", str(config), "--model"]) == 0
     said = capsys.readouterr().out
     assert "the model's chat template: derived: family qwen3" in said
-    assert "masks: derived from each conversation's rendering" in said
+    assert "probe conversations with a mask: single, system, multi2, tool_call, reasoning\n" in said
+    assert "masks: derived from the rendering of each conversation, and verified for each\n" in said
+    assert "the training template is for `template export`: this run does not use it\n" in said
     assert main(["explain", str(config), "--model", "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["template"]["source"] == "derived: family qwen3"
     assert main(["explain", str(config), "--model", "template=auto"]) == 0

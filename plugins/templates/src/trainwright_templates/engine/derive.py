@@ -127,9 +127,11 @@ class Engine:
             start = turn.start + opened_thought(header)
         notes = []
         if begun.rest.strip():
-            notes.append(Note("prefill", turn.index, f"the prompt of message {turn.index} goes on with {begun.rest!r}"))
+            notes.append(
+                Note("prefill", turn.index, f"the prompt of message {turn.index} goes on with {_short(begun.rest)}")
+            )
         if begun.other:
-            text = f"the prompt of message {turn.index} ends with {begun.other[-60:]!r}, the conversation does not"
+            text = f"the prompt of message {turn.index} ends with {_short(begun.other)}, the conversation does not"
             notes.append(Note("other_prompt", turn.index, text))
         if not end.stop:
             notes.append(Note("no_stop", turn.index, f"message {turn.index} ends without a stop token"))
@@ -160,3 +162,8 @@ def derive(
 ) -> Derived:
     """The mask of one conversation; for many, make one `Engine`. See `Engine.derive`."""
     return Engine(template, stops=stops, prefill=prefill).derive(messages, tools, turns=turns, **variables)
+
+
+def _short(text: str) -> str:
+    """A text as Python would quote it, its middle left out where it is long."""
+    return repr(text if len(text) <= 80 else f"{text[:40]}…{text[-40:]}")
