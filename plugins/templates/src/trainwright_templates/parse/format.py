@@ -83,7 +83,7 @@ class TaggedFormat:
     def scan(self, source: Source, tools: Tools, prefix: str) -> Response:
         """Take a response apart, see `Format`."""
         parts = Parts()
-        at = self._begin(source, prefix, parts)
+        at = self._begin(source, prefix, tools, parts)
         while at < len(source.text):
             at = self._past_frame(source, at, parts)
             region, match = self._next(source, at, tools)
@@ -99,17 +99,25 @@ class TaggedFormat:
             at = region.end
         return parts.response(self.noise)
 
-    def _begin(self, source: Source, prefix: str, parts: Parts) -> int:
+    def _begin(self, source: Source, prefix: str, tools: Tools, parts: Parts) -> int:
         """Past the reasoning that the prompt has opened, and past one whose end alone is there."""
         first = skip_space(source.text, 0)
         for tags in self.thinking:
             if tags.left_open(prefix) or source.text.startswith(tags.close, first):
                 return parts.think(source, 0, tags)
-            if tags.unopened if tags.unopened is not None else not prefix:
-                shut, started = source.find(tags.close, 0), source.find(tags.open, 0)
-                if shut != -1 and (started == -1 or shut < started):
-                    return parts.think(source, 0, tags)
+            unopened = not prefix if tags.unopened is None else tags.unopened
+            if unopened and self._ends_unopened(source, tags, tools):
+                return parts.think(source, 0, tags)
         return 0
+
+    def _ends_unopened(self, source: Source, tags: Thinking, tools: Tools) -> bool:
+        """Whether a closing tag stands before any opening one, and not inside a call's argument."""
+        shut, started = source.find(tags.close, 0), source.find(tags.open, 0)
+        if shut == -1 or -1 < started < shut:
+            return False
+        region, match = self._next(source, 0, tools)
+        inside = region is not None and match is not None and match.start() < shut < region.end
+        return not (inside and region is not None and all(call.usable for call in region.calls))
 
     def _past_frame(self, source: Source, at: int, parts: Parts) -> int:
         """Past every block of reasoning and every lead that stands at `at`."""

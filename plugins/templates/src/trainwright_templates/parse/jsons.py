@@ -44,7 +44,7 @@ def read_json(source: Source, start: int, close: str = "", opening: re.Pattern[s
         close: The tag that ends the call; empty where the format has none.
         opening: What starts the next call: a call that is not closed before it has no end tag.
     """
-    stop, end = balanced(source.text, start)
+    stop, end = _extent(source, start, opening)
     if end == "whole":
         return _loaded(source, start, stop)
     shut = source.find(close, start if end == "cut" else stop) if close else -1
@@ -60,15 +60,28 @@ def read_json(source: Source, start: int, close: str = "", opening: re.Pattern[s
     return part if part.status != "malformed" else Part(None, max(stop, start + 1), "malformed", part.reason)
 
 
-def balanced(text: str, start: int) -> tuple[int, Literal["whole", "cut", "bad"]]:
+Extent = tuple[int, Literal["whole", "cut", "bad"]]
+
+
+def _extent(source: Source, start: int, opening: re.Pattern[str] | None) -> Extent:
+    """As `balanced`. Values that do not end have a budget, beyond which none is looked for behind the next opening."""
+    following = source.search(opening, start + 1) if opening and source.budget < 0 else None
+    stop, end = balanced(source.text, start, following.start() if following else None)
+    if end == "cut":
+        source.spend(stop - start)
+    return stop, end
+
+
+def balanced(text: str, start: int, until: int | None = None) -> Extent:
     """Where the object or list at `start` ends by its brackets, quoted ones apart.
 
     Returns:
-        The end and `whole`; the text's end and `cut` if it comes first; or where it stops to be JSON and `bad`.
+        The end and `whole`; the end of the text, or `until`, and `cut` if that comes first; or where it stops to be
+        JSON and `bad`.
     """
     open_brackets: list[str] = []
-    at = start
-    while match := _BRACKET.match(text, at):
+    at, until = start, len(text) if until is None else until
+    while match := _BRACKET.match(text, at, until):
         bracket = match[1]
         at = match.end()
         if bracket in "{[":
@@ -79,10 +92,10 @@ def balanced(text: str, start: int) -> tuple[int, Literal["whole", "cut", "bad"]
             return at, "bad"
         elif not open_brackets:
             return at, "whole"
-    run = _RUN.match(text, at)
+    run = _RUN.match(text, at, until)
     at = run.end() if run else at
-    cut = at >= len(text) or text[at] == '"'
-    return (len(text), "cut") if cut else (at, "bad")
+    cut = at >= until or text[at] == '"'
+    return (until, "cut") if cut else (at, "bad")
 
 
 def _loaded(source: Source, start: int, stop: int) -> Part:

@@ -3,7 +3,7 @@
 import re
 
 from trainwright_templates.parse.format import TaggedFormat, Thinking
-from trainwright_templates.parse.literal_calls import GemmaCalls
+from trainwright_templates.parse.gemma_calls import GemmaCalls
 
 _OPENING = re.compile(r"<\|tool_call>\s*+(?:call:)?(?P<name>[^{}\s<>]{1,128}+)(?=\{)")
 FORMAT = TaggedFormat(

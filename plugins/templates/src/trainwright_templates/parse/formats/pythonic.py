@@ -6,7 +6,7 @@ Some templates write strings without escapes, or without quotes; those have a fo
 import re
 
 from trainwright_templates.parse.format import TaggedFormat
-from trainwright_templates.parse.literal_calls import PythonCalls
+from trainwright_templates.parse.python_calls import PythonCalls
 
 _BARE = re.compile(r"\[(?=\s*+[A-Za-z_][\w.\-]{0,127}+\()")
 _LFM = re.compile(r"<\|tool_call_start\|>")

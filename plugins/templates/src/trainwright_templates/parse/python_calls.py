@@ -1,4 +1,4 @@
-"""Calls written as literals that are not JSON: Python's `[f(a=1)]` and Gemma 4's `call:f{a:1}`."""
+"""Calls written as a list of Python's: `[f(a=1), g(b="c")]`."""
 
 from __future__ import annotations
 
@@ -20,8 +20,10 @@ _KEYWORD = re.compile(rf"\s*+(?P<key>{_KEY})\s*+(?P<equals>=)\s*+")
 _MORE = re.compile(rf"\s*+{_KEY}\s*+=")
 _ENDED = re.compile(rf"\s*+(?:,\s*+{_KEY}\s*+=|\))")
 # Where a value without escapes may end: at its quote (none: at once), and what must follow.
-_GOES_ON = rf"(?:,\s*+(?P<key>{_KEY})\s*+=|\)\s*+(?:,\s*+{_NAME}|\]\s*+(?:<\||\Z)))"
+_GOES_ON = rf"(?:,\s*+(?P<key>{_KEY})\s*+=|\)\s*+(?:,\s*+{_NAME}|\]\s*+(?:<\||\[[A-Za-z_]|\Z)))"
 _ENDS = {"": re.compile(_GOES_ON)} | {quote: re.compile(rf"{quote}\s*+{_GOES_ON}") for quote in "'\""}
+# Where the last value does if text follows the list.
+_LAST = {"": re.compile(r"\)\s*+\]")} | {quote: re.compile(rf"{quote}\s*+\)\s*+\]") for quote in "'\""}
 _BARE = re.compile(r"[^,()\[\]{}'\"\n]++")
 
 
@@ -103,7 +105,7 @@ class PythonCalls:
             return self._verbatim(source, keyword, reader, reading, tools)
         text, at = source.text, keyword.end()
         try:
-            value, end = self._literal(text, at, reader)
+            value, end = self._literal(source, at, reader)
             return self._typed(value, keyword["key"], reading, tools), end
         except BadLiteralError as error:
             bare = _BARE.match(text, at)
@@ -112,18 +114,18 @@ class PythonCalls:
             reading.slip("a string without quotes")
             return tools.typed(reading.name, keyword["key"], bare[0].strip()), bare.end()
 
-    def _literal(self, text: str, at: int, reader: LiteralReader) -> tuple[Any, int]:
-        return self._json(text, at) or reader.value(at)
-
-    def _json(self, text: str, at: int) -> tuple[Any, int] | None:
-        """A list or object that is JSON as it stands, which the standard library reads much faster."""
-        if text[at : at + 1] not in ("[", "{"):
-            return None
-        end, how = balanced(text, at)
-        try:
-            return (json.loads(text[at:end]), end) if how == "whole" else None
-        except ValueError:
-            return None
+    def _literal(self, source: Source, at: int, reader: LiteralReader) -> tuple[Any, int]:
+        """The literal at `at`; lists and objects that are JSON by the standard library, which is much faster."""
+        text = source.text
+        if text.startswith(("[", "{"), at) and source.budget > 0:
+            end, how = balanced(text, at)
+            try:
+                if how == "whole":
+                    return json.loads(text[at:end]), end
+            except ValueError:
+                pass
+            source.spend(end - at)
+        return reader.value(at)
 
     def _typed(self, value: Any, key: str, reading: Reading, tools: Tools) -> Any:
         """A quoted number or object where the schema has no string is what it spells."""
@@ -145,7 +147,7 @@ class PythonCalls:
             return self._typed(text[at + 1 : end], key, reading, tools), end + 1
         types = schema_types(tools.parameter(reading.name, key))
         try:
-            value, end = self._literal(text, at, reader)
+            value, end = self._literal(source, at, reader)
             if "string" not in types and _ENDED.match(text, end):
                 return value, end
         except BadLiteralError as error:
@@ -158,12 +160,16 @@ class PythonCalls:
 
     def _string_end(self, source: Source, quote: str, at: int, name: str, tools: Tools) -> int:
         """Where a string without escapes ends; a known tool's call goes on with its own parameters and known tools."""
+        begin = at
         while end := source.search(_ENDS[quote], at):
             known = not end["name"] or not tools or end["name"] in tools
             if known and (not end["key"] or tools.takes(name, end["key"])):
                 return end.start()
             at = end.start() + 1
-        raise BadLiteralError(at, cut=True)
+        loose = source.search(_LAST[quote], begin)
+        if loose is None:
+            raise BadLiteralError(at, cut=True)
+        return loose.start()
 
     def _failed(
         self, source: Source, begin: int, error: BadLiteralError, reading: Reading, calls: list[ToolCall]
@@ -197,50 +203,6 @@ class PythonCalls:
         if not bracket or not tagged:
             reading.slip("the list of calls is not closed")
         return Region(end, (*calls[:-1], reading.at(text, last.span[0], end)))
-
-
-@dataclass(frozen=True)
-class GemmaCalls:
-    """Reads Gemma 4's `call:name{key:value}`; the `read` of a `TaggedFormat`.
-
-    Attributes:
-        opening: The call's opening, with the name as group `name`; it ends before the brace.
-        close: The call's closing tag.
-    """
-
-    opening: re.Pattern[str]
-    close: str
-
-    def __call__(self, source: Source, match: re.Match[str], tools: Tools) -> Region | None:
-        """The call at `match`."""
-        text, reading = source.text, Reading(match["name"])
-        reader = LiteralReader(text)
-        try:
-            reading.arguments, end = reader.value(match.end())
-        except BadLiteralError as error:
-            return self._failed(source, match, reading, error)
-        for slip in reader.slips:
-            reading.slip(slip)
-        tools.note_unknown(reading)
-        after = skip_space(text, end)
-        if text.startswith(self.close, after):
-            end = after + len(self.close)
-        else:
-            reading.slip("the closing tag is missing")
-            end = len(text) if ends_inside(text, self.close, after) else end
-        return Region(end, (reading.at(text, match.start(), end),))
-
-    def _failed(self, source: Source, match: re.Match[str], reading: Reading, error: BadLiteralError) -> Region:
-        start = match.start()
-        if error.cut:
-            reading.fail("the text ends inside the call", "truncated")
-            return Region(len(source.text), (reading.at(source.text, start, len(source.text)),))
-        following = source.search(self.opening, error.at)
-        shut = source.find(self.close, error.at)
-        tagged = shut != -1 and (following is None or shut < following.start())
-        end = shut + len(self.close) if tagged else max(error.at, match.end())
-        reading.fail(f"not Gemma's spelling of a call at character {error.at}")
-        return Region(end, (reading.at(source.text, start, end),))
 
 
 def _refused(source: Source, start: int, end: int, reason: str, *, cut: bool = False) -> Region:
