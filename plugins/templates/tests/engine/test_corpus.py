@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from datetime import datetime
 from pathlib import Path
 
@@ -18,7 +19,15 @@ CORPUS = Path(os.environ.get("TRAINWRIGHT_CORPUS", HERE.parent / "shared" / "cor
 pytestmark = pytest.mark.skipif(not CORPUS.is_file(), reason="the corpus of published templates is not at hand")
 
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-NAMES = ("multi3_system", "thinking_in_text", "reasoning_history", "two_rounds", "leading_newline", "identical_turns")
+NAMES = (
+    "multi3_system",
+    "opening_assistant",
+    "thinking_in_text",
+    "reasoning_history",
+    "two_rounds",
+    "leading_newline",
+    "identical_turns",
+)
 
 
 def engine(name, stop):
@@ -54,6 +63,8 @@ def test_masks_hold_what_is_said_in_order_and_apart():
             answered += 1
             edges = [edge for span in made.spans for edge in (span.start, span.end)]
             assert edges == sorted(edges), (name, shape)
+            whole = [found.span() for found in re.finditer(r"<[^<>\s]{1,64}>", made.text)]
+            assert not any(start < edge < end for edge in edges for start, end in whole), (name, shape)
             for span in made.spans:
                 held = "".join(made.text[span.start : span.end].split())
                 content = "".join(str(row["messages"][span.turn]["content"]).split())

@@ -202,6 +202,17 @@ def test_a_prompt_that_ends_otherwise_than_the_past_is_told():
     assert [(note.kind, note.turn) for note in made.notes] == [("other_prompt", 5)]
 
 
+def test_a_header_that_goes_on_otherwise_in_an_opening_turn_is_cut_between_tokens():
+    """A thought that the prompt begins, and an answer's own token: `<|START_T` is what they share."""
+    source = (
+        "{{ messages[0].role[:0] }}{% for m in messages %}<|{{ m.role }}|>"
+        "{{ '<|START_TEXT|>' if m.role == 'assistant' }}{{ m.content }}<|end|>{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|><|START_THINKING|>{% endif %}"
+    )
+    said, _ = spans(source, [assistant("A0"), *TWO], stops=["<|end|>"])
+    assert said == [f"<|START_TEXT|>{answer}<|end|>" for answer in ("A0", "A1", "A2")]
+
+
 def test_without_a_loop_what_follows_a_turn_must_be_told_by_a_stop_token():
     source = (
         "{% set ns = namespace(t='') %}{% for m in messages %}{% set ns.t = ns.t ~ m.role ~ ': ' ~ m.content ~ ' ' %}"
@@ -262,6 +273,20 @@ def test_a_stop_token_that_the_next_message_writes():
     )
     said, made = spans(source, TWO, stops=["<|user|>"])
     assert said == ["A1<|user|>", "A2<|user|>"]
+    assert kinds(made) == ["stop_added"]
+
+
+def test_the_stop_token_that_is_added_is_the_one_before_the_message_that_would_follow():
+    """GLM's: the model stops with the token that the next message begins with, which tells whose turn it is."""
+    source = (
+        "{% for m in messages %}<|{{ {'tool': 'observation'}.get(m.role, m.role) }}|>\n{{ m.content }}"
+        "{% for c in m.tool_calls or [] %}<call>{{ c.function | tojson }}</call>{% endfor %}{% endfor %}"
+        "{% if add_generation_prompt %}<|assistant|>\n{% endif %}"
+    )
+    stops = ["<|endoftext|>", "<|user|>", "<|observation|>"]
+    assert spans(source, TWO, stops=stops)[0] == ["A1<|user|>", "A2<|user|>"]
+    said, made = spans(source, shapes()["tool_call_last"]["messages"], [WEATHER], stops=stops)
+    assert said[0].endswith("</call><|observation|>")
     assert kinds(made) == ["stop_added"]
 
 

@@ -103,18 +103,18 @@ def overlap(prompt: str, turn: str, lead: str) -> Overlap:
     here, there = shared(prompt, lead)
     located = not lead[there:].strip()
     rest = prompt[here:] if located else prompt
-    begun = _from(rest, turn) if located else Overlap(0, rest)
-    if not begun.rest:
-        return begun
-    ends = [begun.rest[start:] for start in boundaries(begun.rest)]
-    if begun.length:  # of `<think></think>` the past may have the second alone
-        closed = max((_whole(end, turn[begun.length :]) for end in ends if leading_controls(end)), default=0)
-        return Overlap(begun.length + closed, begun.rest)
+    found = begun(rest, turn) if located else Overlap(0, rest)
+    if not found.rest:
+        return found
+    ends = [found.rest[start:] for start in boundaries(found.rest)]
+    if found.length:  # of `<think></think>` the past may have the second alone
+        closed = max((_whole(end, turn[found.length :]) for end in ends if leading_controls(end)), default=0)
+        return Overlap(found.length + closed, found.rest)
     if whole := max((_whole(end, turn) for end in ends), default=0):
         return Overlap(whole)
     if located:
-        return begun
-    return max((_from(end, turn) for end in ends), key=lambda each: each.length, default=begun)
+        return found
+    return max((begun(end, turn) for end in ends), key=lambda each: each.length, default=found)
 
 
 def _whole(end: str, turn: str) -> int:
@@ -123,7 +123,7 @@ def _whole(end: str, turn: str) -> int:
     return theirs if end.strip() and mine == len(end) else 0
 
 
-def _from(rest: str, turn: str) -> Overlap:
+def begun(rest: str, turn: str) -> Overlap:
     """How far the rest of a prompt is how a turn begins.
 
     It counts to its end, or up to an atom if it goes on with a control token, or one or the role's name is alike.

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainwright_templates.engine.align import controls, ends_so, header_in, names_role, overlap, shared
+from trainwright_templates.engine.align import begun, controls, ends_so, header_in, names_role, overlap
 from trainwright_templates.engine.layout import Layout
 from trainwright_templates.engine.prompts import ROLE, Prompts
 from trainwright_templates.engine.refused import Refused, Unfit
@@ -114,7 +114,7 @@ def _from_prompt(prompt: str, frame: str) -> int:
     if not header:
         return 0
     start = frame.rindex(header)
-    return start + shared(prompt[prompt.rindex(header) :], frame[start:])[1]
+    return start + begun(prompt[prompt.rindex(header) :], frame[start:]).length
 
 
 def _header(frame: str) -> int:

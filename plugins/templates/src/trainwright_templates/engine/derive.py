@@ -110,7 +110,7 @@ class Engine:
             check_tools(layout, turn, span, offered)
             spans.append(span)
             notes += found
-        layout, spans, notes = self._stopped(layout, spans, notes)
+        layout, spans, notes = self._stopped(layout, spans, notes, prompts)
         check_order(layout.text, spans)
         notes += dropped(layout, spans, wanted)
         sources = tuple((place.start, place.end) for place in layout.places)
@@ -137,13 +137,15 @@ class Engine:
             notes.append(Note("no_stop", turn.index, f"message {turn.index} ends without a stop token"))
         return Span(start, end.end, turn.index), notes
 
-    def _stopped(self, layout: Layout, spans: list[Span], notes: list[Note]) -> tuple[Layout, list[Span], list[Note]]:
+    def _stopped(
+        self, layout: Layout, spans: list[Span], notes: list[Note], prompts: Prompts
+    ) -> tuple[Layout, list[Span], list[Note]]:
         """A stop token behind the last turn, where the template writes none and the model's files name one."""
         last = spans[-1]
         unstopped = any(note.kind == "no_stop" and note.turn == last.turn for note in notes)
         if not (unstopped and self.declared) or layout.text[last.end :].strip():
             return layout, spans, notes
-        stop = self.declared[0]
+        stop = prompts.stop_behind(layout.text[: last.end], self.declared)
         text = layout.text[: last.end] + stop
         kept = [note for note in notes if not (note.kind == "no_stop" and note.turn == last.turn)]
         added = Note("stop_added", last.turn, f"{stop} is added behind message {last.turn}")

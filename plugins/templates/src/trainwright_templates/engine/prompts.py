@@ -91,6 +91,22 @@ class Prompts:
             self._question = self._render([PROBE])
         return self._question
 
+    def stop_behind(self, text: str, stops: Sequence[str]) -> str:
+        """The stop token behind a last turn for which the template writes none: the one before a message that follows.
+
+        Args:
+            text: The rendering up to the turn's end.
+            stops: The stop tokens of the model's files; the first of them where the template tells none.
+        """
+        following = {"role": "tool", "content": "x"} if self._messages[-1].get("tool_calls") else PROBE
+        template = self._surveyor.template
+        try:
+            longer = template.render([*self._messages, following], tools=self._tools, **self._variables)
+        except RenderError:
+            return stops[0]
+        behind = longer[len(text) :].lstrip() if longer.startswith(text) else ""
+        return next((stop for stop in stops if behind.startswith(stop)), stops[0])
+
     def _render(self, messages: Sequence[Mapping[str, Any]]) -> str:
         if not messages:
             raise RenderError("a conversation without messages has no prompt")
