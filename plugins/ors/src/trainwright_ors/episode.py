@@ -13,7 +13,8 @@ from trainwright_ors.client.errors import OrsError, Place
 from trainwright_ors.client.loop import home, run
 from trainwright_ors.client.types import ToolSpec
 from trainwright_ors.content import Content, content
-from trainwright_ors.rollout import Rollout, TaskKey, reduce_rewards
+from trainwright_ors.rollout import Rollout, reduce_rewards
+from trainwright_ors.tasks import task_key
 from trainwright_ors.tools import Tool, attributes
 
 if TYPE_CHECKING:
@@ -137,11 +138,6 @@ class ScoringEpisode(Episode):
     def get_reward(self) -> float | None:
         """The rollout's score; None where it was lost."""
         return self._score()
-
-
-def task_key(row: Mapping[str, Any], environment: str = "") -> TaskKey:
-    """The task of a row of the data set."""
-    return TaskKey(row.get("environment", environment), row["task_split"], row["task_index"])
 
 
 class EpisodeFactory:

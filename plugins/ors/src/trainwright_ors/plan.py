@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
+import json
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainwright_ors.client import Client, OrsError, ServerInfo, Toolset
@@ -12,6 +14,7 @@ from trainwright_ors.client.errors import Place
 from trainwright_ors.mixing import arrange, chosen
 from trainwright_ors.rollout import TaskKey, open_task
 from trainwright_ors.settings import Settings, TaskSource
+from trainwright_ors.sources import Source, digest, read_source
 from trainwright_ors.tools import checked
 
 if TYPE_CHECKING:
@@ -24,16 +27,24 @@ class Rows:
     """Tasks in the order of training.
 
     Attributes:
-        sources: Environment and split, by number.
-        counts: How many tasks each split has.
+        sources: The splits, by number.
+        digests: Of each, see `sources.digest`.
         source: The number of each row's source. (n)
         index: The index of each row's task in its split. (n)
     """
 
-    sources: tuple[tuple[str, str], ...]
-    counts: tuple[int, ...]
+    sources: tuple[Source, ...]
+    digests: tuple[str, ...]
     source: NDArray[np.uint16]
     index: NDArray[np.int64]
+
+    @property
+    def identity(self) -> dict[str, Any]:
+        """What is known of the tasks, by split."""
+        return {
+            f"{each.environment}/{each.split}": {"tasks": each.count} | ({"digest": digest} if digest else {})
+            for each, digest in zip(self.sources, self.digests, strict=True)
+        }
 
 
 @dataclass(frozen=True)
@@ -54,17 +65,18 @@ class Plan:
 
     @property
     def identity(self) -> dict[str, Any]:
-        """What the tasks depend on, for a run's manifest."""
-        named = {"train": self.train} | ({"eval": self.eval} if self.eval else {})
-        splits = {
-            name: [f"{environment}/{split}: {count} tasks" for (environment, split), count in _pairs(rows)]
-            for name, rows in named.items()
+        """What a run depends on, for its manifest: a run whose server has changed is not continued unasked."""
+        return {
+            "server": self.server.generation,
+            "version": self.server.version or None,
+            "tools": {name: _hash(tools) for name, tools in self.tools.items()},
+            "train": self.train.identity,
+            "eval": self.eval.identity if self.eval else None,
         }
-        return {"server": f"{self.server.generation} {self.server.version}".strip(), **splits}
 
 
-def _pairs(rows: Rows) -> zip[tuple[tuple[str, str], int]]:
-    return zip(rows.sources, rows.counts, strict=True)
+def _hash(toolset: Toolset) -> str:
+    return hashlib.sha256(json.dumps(asdict(toolset), sort_keys=True).encode()).hexdigest()[:12]
 
 
 async def make_plan(client: Client, settings: Settings, seed: int) -> Plan:
@@ -79,10 +91,10 @@ async def make_plan(client: Client, settings: Settings, seed: int) -> Plan:
     evaluation = await _rows(client, settings.eval_sources, None) if settings.eval_sources else None
     tools: dict[str, Toolset] = {}
     for rows in [train] + ([evaluation] if evaluation else []):
-        for number, (environment, split) in enumerate(rows.sources):
-            if environment not in tools:
-                first = TaskKey(environment, split, int(rows.index[rows.source == number][0]))
-                tools[environment] = await _tools(client, first, settings)
+        for number, source in enumerate(rows.sources):
+            if source.environment not in tools:
+                first = source.key(int(rows.index[rows.source == number][0]))
+                tools[source.environment] = await _tools(client, first, settings)
     return Plan(server, train, evaluation, tools)
 
 
@@ -98,22 +110,21 @@ async def _tools(client: Client, first: TaskKey, settings: Settings) -> Toolset:
 
 
 async def _rows(client: Client, sources: Sequence[TaskSource], seed: int | None) -> Rows:
-    found = await asyncio.gather(*(_source(client, source) for source in sources))
+    found = await asyncio.gather(*(read_source(client, source.environment, source.split) for source in sources))
+    tasks = [_chosen(each, source) for each, source in zip(found, sources, strict=True)]
+    digests = await asyncio.gather(*(digest(client, each) for each in found))
     weights = [source.weight for source in sources if source.weight is not None] or None
-    source, index = arrange([tasks for _, _, tasks in found], weights, seed)
-    return Rows(tuple(name for name, _, _ in found), tuple(count for _, count, _ in found), source, index)
+    return Rows(tuple(found), tuple(digests), *arrange(tasks, weights, seed))
 
 
-async def _source(client: Client, source: TaskSource) -> tuple[tuple[str, str], int, NDArray[np.int64]]:
-    environment = await client.resolve(source.environment)
-    place = Place(environment)
-    names = [split.name for split in await client.splits(environment)]
-    if source.split not in names:
-        raise OrsError(f"there is no split {source.split!r}", place, remedy=f"it has: {', '.join(names)[:400]}")
-    count = await client.num_tasks(environment, source.split)
-    if count == 0:
-        raise OrsError(f"the split {source.split!r} has no tasks", place)
-    try:
-        return (environment, source.split), count, chosen(count, source.num_tasks, source.indices)
-    except IndexError as error:
-        raise OrsError(f"the split {source.split!r} has {count:,} tasks, and no index {error}", place) from None
+def _chosen(found: Source, wanted: TaskSource) -> NDArray[np.int64]:
+    """The indices that are wanted of a split.
+
+    Raises:
+        OrsError: One of them, or any at all, does not exist.
+    """
+    if found.count == 0:
+        raise OrsError(f"the split {found.split!r} has no tasks", Place(found.environment))
+    for index in wanted.indices or ():
+        found.key(index)  # raises where there is none
+    return chosen(found.count, wanted.num_tasks, wanted.indices)

@@ -9,9 +9,10 @@ from typing import TYPE_CHECKING, Any
 from trainwright_ors.ahead import discard
 from trainwright_ors.client.errors import OrsError
 from trainwright_ors.client.loop import run
-from trainwright_ors.episode import Episode, answer_all, task_key
+from trainwright_ors.episode import Episode, answer_all
 from trainwright_ors.metrics import log_rollouts
-from trainwright_ors.rollout import Rollout, reduce_rewards
+from trainwright_ors.rollout import Rollout, TaskKey, reduce_rewards
+from trainwright_ors.tasks import task_keys
 
 if TYPE_CHECKING:
     from trainwright_ors.spec import OrsSpec
@@ -67,15 +68,13 @@ class RewardFunction:
                 "this trainer gives reward functions no environments",
                 remedy="give it `spec.scoring_factory` as `environment_factory`, and no `spec.reward_func`",
             )
-        names = ("environment", "task_split", "task_index")
-        rows = [dict(zip(names, row, strict=True)) for row in zip(*(columns[name] for name in names), strict=True)]
-        return run(self._fresh(rows, [plain_message(said) for said in completions]))
+        return run(self._fresh(task_keys(columns), [plain_message(said) for said in completions]))
 
-    async def _fresh(self, rows: Sequence[Mapping[str, Any]], answers: Sequence[str]) -> list[float | None]:
-        return list(await asyncio.gather(*(self._one(row, text) for row, text in zip(rows, answers, strict=True))))
+    async def _fresh(self, keys: Sequence[TaskKey], answers: Sequence[str]) -> list[float | None]:
+        return list(await asyncio.gather(*(self._one(key, text) for key, text in zip(keys, answers, strict=True))))
 
-    async def _one(self, row: Mapping[str, Any], text: str) -> float | None:
-        key, spec = task_key(row), self._spec
+    async def _one(self, key: TaskKey, text: str) -> float | None:
+        spec = self._spec
         future = spec.ahead.take(key)
         try:
             opened = await asyncio.wrap_future(future)

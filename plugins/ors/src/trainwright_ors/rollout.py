@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import json
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -34,11 +35,19 @@ _FATAL = (Deadline, OutcomeUnknown, SessionGone, Unreachable, HttpRefused, Proto
 
 @dataclass(frozen=True)
 class TaskKey:
-    """A task: the `index`-th of a split of an environment."""
+    """A task: the `index`-th of a split of an environment.
+
+    Attributes:
+        environment: The environment's name.
+        split: The split's.
+        index: Counts from 0.
+        task: The specification, JSON, on a server that knows tasks by it alone; else None.
+    """
 
     environment: str
     split: str
     index: int
+    task: str | None = field(default=None, repr=False)
 
 
 @dataclass(frozen=True)
@@ -73,7 +82,10 @@ async def open_task(client: Client, key: TaskKey, retries: int) -> Opened:
 
 
 async def _open(client: Client, key: TaskKey) -> Opened:
-    session = await client.open(key.environment, split=key.split, index=key.index)
+    if key.task is None:
+        session = await client.open(key.environment, split=key.split, index=key.index)
+    else:
+        session = await client.open(key.environment, task=json.loads(key.task), label=f"{key.split}[{key.index}]")
     try:
         prompt = await session.prompt()
         tools = checked(await session.task_tools(), session.place)

@@ -81,7 +81,10 @@ class OrsSpec:
 
     @cached_property
     def dataset(self) -> Dataset:
-        """The tasks to train on: columns `prompt`, `environment`, `task_split`, `task_index`."""
+        """The tasks to train on: columns `prompt`, `environment`, `task_split`, `task_index`.
+
+        On a server that knows tasks by their specifications alone there is `task_json` too.
+        """
         return self._dataset(self.plan.train)
 
     @cached_property

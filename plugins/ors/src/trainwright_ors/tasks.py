@@ -8,13 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from trainwright_ors.ahead import Ahead
 from trainwright_ors.rollout import TaskKey
+from trainwright_ors.sources import Source
 
 if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
     from numpy.typing import NDArray
-
-COLUMNS = ("prompt", "environment", "task_split", "task_index")
 
 
 @dataclass
@@ -25,12 +24,12 @@ class ReadRows:
     It may read the same batch several times over; only the first of these counts.
 
     Attributes:
-        sources: Environment and split, by number.
+        sources: The splits, by number.
         system: A system message; None for none.
         ahead: Opens sessions.
     """
 
-    sources: Sequence[tuple[str, str]]
+    sources: Sequence[Source]
     system: str | None
     ahead: Ahead | None
     _last: list[TaskKey] = field(default_factory=list, repr=False, compare=False)
@@ -39,18 +38,12 @@ class ReadRows:
         return vars(self) | {"_last": []}
 
     def __call__(self, batch: Mapping[str, Sequence[int]]) -> dict[str, list[Any]]:
-        """The columns `COLUMNS` of a batch of `source` and `index`."""
-        keys = [
-            TaskKey(*self.sources[int(source)], int(index))
-            for source, index in zip(batch["source"], batch["index"], strict=True)
-        ]
+        """The columns of a batch of `source` and `index`: `prompt`, and those of `task_columns`."""
+        pairs = zip(batch["source"], batch["index"], strict=True)
+        keys = [self.sources[int(source)].key(int(index)) for source, index in pairs]
         self._open_ahead(keys)
-        return {
-            "prompt": [self._prompt() for _ in keys],
-            "environment": [key.environment for key in keys],
-            "task_split": [key.split for key in keys],
-            "task_index": [key.index for key in keys],
-        }
+        columns = task_columns(keys, listed=any(source.listed is not None for source in self.sources))
+        return {"prompt": [self._prompt() for _ in keys], **columns}
 
     def _prompt(self) -> list[dict[str, str]]:
         """What `reset` adds the task's prompt to."""
@@ -62,6 +55,29 @@ class ReadRows:
             return
         self._last = keys
         self.ahead.want(keys, now=False)
+
+
+def task_columns(keys: Sequence[TaskKey], *, listed: bool) -> dict[str, list[Any]]:
+    """Tasks as columns of a data set: `environment`, `task_split`, `task_index`; `task_json` if `listed`."""
+    columns: dict[str, list[Any]] = {
+        "environment": [key.environment for key in keys],
+        "task_split": [key.split for key in keys],
+        "task_index": [key.index for key in keys],
+    }
+    return columns | ({"task_json": [key.task for key in keys]} if listed else {})
+
+
+def task_key(row: Mapping[str, Any], environment: str = "") -> TaskKey:
+    """The task of a row; `environment` is that of rows without such a column."""
+    name = row.get("environment", environment)
+    return TaskKey(name, row["task_split"], row["task_index"], row.get("task_json"))
+
+
+def task_keys(columns: Mapping[str, Sequence[Any]]) -> list[TaskKey]:
+    """The tasks of columns, see `task_columns`."""
+    names = [name for name in ("environment", "task_split", "task_index", "task_json") if name in columns]
+    rows = zip(*(columns[name] for name in names), strict=True)
+    return [task_key(dict(zip(names, row, strict=True))) for row in rows]
 
 
 def _in_worker() -> bool:

@@ -20,6 +20,7 @@ from trainwright_ors.client import (
     TextBlock,
     Unreachable,
     close_all,
+    closing,
     run,
 )
 
@@ -169,6 +170,20 @@ def test_ending_it_twice_or_from_two_sides_is_one_end(raw):
     assert raw.paths().count("POST /delete") == 1
     with pytest.raises(SessionGone, match="ended"):
         run(session.call("add", {}))
+
+
+def test_an_end_that_a_server_that_is_gone_cannot_take_is_not_tried_again(raw):
+    session = opened(raw, connect=0.5, close=0.5)
+    raw.__exit__()
+    try:
+        run(session.close())
+        assert session not in run(all_opened())
+    finally:
+        raw.__enter__()
+
+
+async def all_opened():
+    return set(closing.opened())
 
 
 def test_an_end_that_the_server_fails_is_no_error_and_is_tried_again_only_while_it_helps(raw, caplog):

@@ -1,34 +1,13 @@
 """What AsyncGRPO asks of a spec: pickled into a process of its own, called in threads, scored by `get_reward`."""
 
-import inspect
 import multiprocessing
 import pickle
-from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from ors_scripted import all_ended
+from ors_worker import begin_only, play
 
 from trainwright_ors.client import OrsError
-
-
-def play(pickled, results):
-    """A rollout worker's part, in the names and the order that it has them in."""
-    dataset, factory = pickle.loads(pickled)
-    rows = list(dataset)
-    environments = [factory() for _ in rows]
-    with ThreadPoolExecutor(len(rows)) as pool:
-        shown = list(pool.map(lambda pair: pair[0].reset(**pair[1]), zip(environments, rows, strict=True)))
-        tools = [found(environment) for environment in environments]
-        sums = list(pool.map(lambda own: str(own["add"](a=2, b=3)), tools))
-        list(pool.map(lambda own: own["give"](reward=0.5), tools))
-        scores = list(pool.map(lambda environment: environment.get_reward(), environments))
-    results.put((shown, sums, scores, [environment.get_reward() for environment in environments]))
-
-
-def found(environment):
-    names = [name for name, _ in inspect.getmembers(type(environment), inspect.isfunction)]
-    tools = [getattr(environment, name) for name in names if name not in ("reset", "get_reward") and name[0] != "_"]
-    return {tool.__name__: tool for tool in tools}
 
 
 def test_a_spawned_worker_plays_its_rollouts_and_leaves_no_session(real, spec_of):
@@ -53,11 +32,6 @@ def test_a_worker_that_ends_in_the_middle_leaves_no_session(real, spec_of):
     worker.join(60)
     assert worker.exitcode == 0
     assert all_ended(real, "mathenv")
-
-
-def begin_only(pickled):
-    dataset, factory = pickle.loads(pickled)
-    assert factory().reset(**dataset[0]).startswith("What is")
 
 
 def test_answers_are_scored_without_episodes_where_models_call_no_tools(real, spec_of):

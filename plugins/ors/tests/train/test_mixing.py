@@ -19,11 +19,6 @@ def test_tasks_are_chosen(count, num, indices, wanted):
     assert chosen(count, num, indices).tolist() == wanted
 
 
-def test_an_index_that_does_not_exist_is_an_error():
-    with pytest.raises(IndexError, match="5"):
-        chosen(5, None, [0, 5])
-
-
 def test_without_weights_each_task_comes_once_in_an_order_of_the_seed():
     tasks = [np.arange(40), np.arange(60)]
     assert sorted(pairs(tasks, None, 1)) == pairs(tasks, None, None)

@@ -1,6 +1,8 @@
 """`env: ors` in real runs through the command."""
 
 import json
+import re
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -9,6 +11,7 @@ from ors_scripted import all_ended
 
 from trainwright.cli import main
 from trainwright.testing import save_tiny
+from trainwright_ors.testing import FakeEnvironment, FakeServer, FakeTool, Output
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +47,9 @@ def test_a_run_scores_answers_on_the_server_and_ends_its_sessions(real, tiny, tm
     assert all(line["env/reward/bigenv"] == 0.0 for line in lines if line["split"] == "train")
     assert all_ended(real, "bigenv")
     manifest = json.loads((tmp_path / "run" / "manifest.json").read_text())
-    assert manifest["data"]["environment"]["train"] == ["bigenv/train: 100000 tasks"]
+    data = manifest["data"]["environment"]
+    assert data["train"]["bigenv/train"] == {"tasks": 100_000, "digest": data["train"]["bigenv/train"]["digest"]}
+    assert data["server"] == real.kind
     assert "trainwright-ors" in manifest["packages"]
 
 
@@ -57,6 +62,58 @@ def test_a_run_that_fails_says_why_and_ends_its_sessions(real, tiny, tmp_path, c
     assert "setup boom" in said
     if real.kind == "openreward":  # ors-sdk tears nothing down whose setup failed
         assert all_ended(real, "brokenenv")
+
+
+ANSWER = {"name": "submit", "arg": "answer"}
+TASKS = {"train": [{"n": n} for n in range(8)], "other": [{"n": n} for n in range(8)]}
+
+
+def offering(tasks=TASKS, port=0, **tool):
+    """A server of our own, with a tool that takes the answer."""
+    submit = FakeTool("submit", lambda given: Output("", reward=0.5, finished=True), **tool)
+    server = FakeServer([FakeEnvironment("smallenv", [submit], tasks)])
+    server.port = port
+    return server
+
+
+def resumed(tiny, folder, server, *overrides):
+    """Train two steps on a server, and resume with two more on another at the same address."""
+    sections = {"training": {"max_steps": 2, "per_device_train_batch_size": 2, "num_generations": 2, "save_steps": 1,
+                             "max_completion_length": 4}}  # fmt: skip
+    with offering() as first:
+        env = {"url": first.url, "environment": "smallenv", "answer_tool": ANSWER}
+        assert main(["train", str(write(folder, tiny, env, **sections))]) == 0
+    with server(port=first.port) as second:
+        code = main(["resume", str(folder / "run"), "training.max_steps=4", *overrides])
+        assert not second.sessions
+    return code
+
+
+def test_a_run_is_resumed_where_its_server_is_the_same(tiny, tmp_path):
+    assert resumed(tiny, tmp_path, offering) == 0
+
+
+CHANGES = {
+    "other tasks": (
+        partial(offering, {**TASKS, "train": [{"n": 99}, *TASKS["train"][1:]]}),
+        (),
+        "smallenv/train.digest",
+    ),
+    "more tasks": (partial(offering, {**TASKS, "train": [*TASKS["train"], {"n": 8}]}), (), "tasks 8.*→.*tasks 9"),
+    "other tools": (partial(offering, description="changed"), (), "tools.smallenv"),
+    "split": (offering, ("env.split=other",), "env.split"),
+    "indices": (offering, ("env.indices=[0,1]",), "env.indices"),
+    "url": (offering, ("env.url=http://localhost:1",), "env.url"),
+    "target": (offering, ("env.target=some/one",), "env.target"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_run_whose_tasks_have_changed_is_not_resumed_unasked(tiny, tmp_path, capsys, change):
+    server, overrides, said = CHANGES[change]
+    assert resumed(tiny, tmp_path, server, *overrides) == 1
+    error = capsys.readouterr().err
+    assert re.search(f"{said}.*changed since the run began|changed since the run began.*{said}", error), error
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from trainwright_ors.client.errors import Deadline, Place, ProtocolError, Unreachable
-from trainwright_ors.client.wire import Busy, NotSent, Starting, Trouble, Wire
+from trainwright_ors.client.wire import NotSent, Starting, Trouble, Wire
 
 _T = TypeVar("_T")
 _LOSSES = 4  # attempts that ended in a lost connection or a busy server
@@ -53,34 +53,46 @@ async def persist(work: Callable[[], Awaitable[_T]], wire: Wire, place: Place, s
         Unreachable: It did not work within the attempts.
         Deadline: It did not work in time.
     """
-    limit = asyncio.timeout(seconds)
+    attempts, limit = _Attempts(wire, place, what), asyncio.timeout(seconds)
     try:
         async with limit:
-            return await _persist(work, wire, place, what)
+            return await attempts.run(work)
     except TimeoutError:
         if not limit.expired():
             raise
+        if isinstance(attempts.trouble, NotSent):  # nobody is there, which is not the same as being slow
+            raise _unreachable(attempts.trouble, what, place) from None
         raise Deadline(f"{what} took longer than {seconds:g} s", place) from None
 
 
-async def _persist(work: Callable[[], Awaitable[_T]], wire: Wire, place: Place, what: str) -> _T:
-    pauses, losses, begun = Pauses(), 0, time.monotonic()
-    while True:
-        try:
-            return await work()
-        except Starting as trouble:
-            await pauses.wait(trouble.pause)
-            begun = time.monotonic()
-        except NotSent as trouble:
-            if time.monotonic() - begun > wire.deadlines.connect:
-                raise _unreachable(trouble, what, place) from None
-            await pauses.wait()
-        except Trouble as trouble:
-            losses += 1
-            if losses >= _LOSSES:
-                raise _unreachable(trouble, what, place) from None
-            await pauses.wait(trouble.pause if isinstance(trouble, Busy) else None)
-            begun = time.monotonic()
+class _Attempts:
+    """Attempts one after another.
+
+    Attributes:
+        trouble: What the last one ended in; None while one is under way.
+    """
+
+    def __init__(self, wire: Wire, place: Place, what: str) -> None:
+        self._wire, self._place, self._what = wire, place, what
+        self.trouble: Trouble | None = None
+
+    async def run(self, work: Callable[[], Awaitable[_T]]) -> _T:
+        """See `persist`."""
+        pauses, losses, begun = Pauses(), 0, time.monotonic()
+        while True:
+            self.trouble = None
+            try:
+                return await work()
+            except Trouble as trouble:
+                self.trouble = trouble
+            if isinstance(self.trouble, NotSent):
+                hopeless = time.monotonic() - begun > self._wire.deadlines.connect
+            else:
+                begun, losses = time.monotonic(), losses + (not isinstance(self.trouble, Starting))
+                hopeless = losses >= _LOSSES
+            if hopeless:
+                raise _unreachable(self.trouble, self._what, self._place)
+            await pauses.wait(self.trouble.pause)
 
 
 def _unreachable(trouble: Trouble, what: str, place: Place) -> Unreachable:

@@ -9,7 +9,8 @@ from typing import Any, TextIO
 
 from trainwright.cli.screen import paint, put_json
 from trainwright_ors.client import Client, OrsError, TerminalTool, ToolResult, run
-from trainwright_ors.rollout import Opened, Rollout, TaskKey, open_task
+from trainwright_ors.rollout import Opened, Rollout, open_task
+from trainwright_ors.sources import read_source
 from trainwright_ors.tools import schema
 from trainwright_ors.verbs.text import blocks_text, line, printable, tool_lines
 
@@ -42,9 +43,9 @@ def play(client: Client, environment: str | None, split: str, index: int, source
 
 
 async def _open(client: Client, environment: str | None, split: str, index: int) -> tuple[Opened, TerminalTool | None]:
-    name = await client.resolve(environment)
-    opened = await open_task(client, TaskKey(name, split, index), retries=0)
-    return opened, opened.tools.terminal or (await client.tools(name)).terminal
+    source = await read_source(client, environment, split)
+    opened = await open_task(client, source.key(index), retries=0)
+    return opened, opened.tools.terminal or (await client.tools(source.environment)).terminal
 
 
 def _introduce(episode: Rollout) -> None:

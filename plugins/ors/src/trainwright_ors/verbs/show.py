@@ -11,6 +11,7 @@ from typing import Any
 
 from trainwright.cli.screen import paint, put_json
 from trainwright_ors.client import Client, OrsError, ServerInfo, Split, Toolset, run
+from trainwright_ors.sources import count_tasks
 from trainwright_ors.verbs.text import line, tool_lines
 
 
@@ -71,8 +72,9 @@ async def _split(client: Client, environment: str, split: Split, tasks: int) -> 
     """A split; what its environment refuses to say is told, and does not end the list."""
     count = None
     try:
-        count = await client.num_tasks(environment, split.name)
-        first = [await client.task(environment, split.name, index) for index in range(min(tasks, count))]
+        source = await count_tasks(client, environment, split.name)
+        count = source.count
+        first = [await source.task(client, index) for index in range(min(tasks, count))]
     except OrsError as error:
         return SplitShown(split, count, (), error.detail)
     return SplitShown(split, count, tuple(first), "")
