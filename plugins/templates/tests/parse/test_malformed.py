@@ -46,6 +46,136 @@ def test_a_call_with_one_reading_is_made(text, status):
     assert (call.reason == "") == (status == "ok")
 
 
+# A call of `get_weather` with the arguments `%s`; what ends the call, if anything does, comes last.
+JSON_CALLS = {
+    "hermes": '<tool_call>\n{"name": "get_weather", "arguments": %s}\n</tool_call>',
+    "llama_json": '{"name": "get_weather", "parameters": %s}',
+    "harmony": "<|channel|>commentary to=functions.get_weather <|constrain|>json<|message|>%s<|call|>",
+    "mistral": '[TOOL_CALLS][{"name": "get_weather", "arguments": %s}]',
+    "mistral_args": "[TOOL_CALLS]get_weather[ARGS]%s",
+    "deepseek31": "<｜tool▁call▁begin｜>get_weather<｜tool▁sep｜>%s<｜tool▁call▁end｜>",
+    "kimi": "<|tool_call_begin|>functions.get_weather:0<|tool_call_argument_begin|>%s<|tool_call_end|>",
+    "cohere": '<|START_ACTION|>[{"tool_name": "get_weather", "parameters": %s}]<|END_ACTION|>',
+    "solar": "<|tool_call:begin|>x<|tool_call:name|>get_weather<|tool_call:args|>%s<|tool_call:end|>",
+}
+SLIPS = {
+    "a trailing comma": '{"city": "Paris",}',
+    "single quotes": "{'city': 'Paris'}",
+    "a missing comma": '{"city": "Paris" "days": 3}',
+    "Python's literals": '{"city": "Paris", "days": None, "warm": True}',
+    "a JSON string": '"{\\"city\\": \\"Paris\\"}"',
+    "a line break in a string": '{"city": "Pa\nris"}',
+}
+MEANT = {
+    "a missing comma": {"city": "Paris", "days": 3},
+    "Python's literals": {"city": "Paris", "days": None, "warm": True},
+    "a line break in a string": {"city": "Pa\nris"},
+}
+
+
+@pytest.mark.parametrize("slip", SLIPS)
+@pytest.mark.parametrize("format", JSON_CALLS)
+def test_a_slip_with_one_reading_is_repaired_in_every_json_format(format, slip):
+    (call,) = read(format, JSON_CALLS[format] % SLIPS[slip]).calls
+    assert (call.status, call.name) == ("repaired", "get_weather")
+    assert call.arguments == MEANT.get(slip, {"city": "Paris"})
+
+
+@pytest.mark.parametrize("format", ["harmony", "mistral_args", "deepseek31", "kimi", "solar"])
+def test_a_code_fence_around_the_arguments_is_passed_over(format):
+    response = read(format, JSON_CALLS[format] % '```json\n{"city": "Paris"}\n```')
+    (call,) = response.calls
+    assert (call.status, call.name, call.arguments, response.content) == ("repaired", *WEATHER, "")
+
+
+@pytest.mark.parametrize("format", sorted(set(JSON_CALLS) - {"llama_json", "mistral", "mistral_args"}))
+def test_a_missing_brace_is_put_where_the_call_ends(format):
+    (call,) = read(format, JSON_CALLS[format].replace("%s}", "%s") % '{"city": "Paris"').calls
+    assert (call.status, call.name, call.arguments) == ("repaired", *WEATHER)
+
+
+@pytest.mark.parametrize("format", ["llama_json", "mistral_args"])
+def test_a_missing_brace_where_nothing_ends_the_call_is_a_cut_unless_a_stop_token_follows(format):
+    text = JSON_CALLS[format].replace("%s}", "%s") % '{"city": "Paris"'
+    (call,) = read(format, text).calls
+    assert (call.status, call.arguments) == ("truncated", {})
+    (call,) = read(format, text + "<|eot_id|>").calls
+    assert (call.status, call.name, call.arguments) == ("repaired", *WEATHER)
+    (call,) = read(format, text[:-1] + "<|eot_id|>").calls
+    assert (call.status, call.arguments) == ("truncated", {})
+
+
+@pytest.mark.parametrize("arguments", ["[1]", "7", '"Paris"', "{city}", ""])
+@pytest.mark.parametrize("format", JSON_CALLS)
+def test_arguments_without_a_reading_are_never_executed(format, arguments):
+    assert read(format, JSON_CALLS[format] % arguments).usable_calls == ()
+
+
+# Formats with a tag around each value: a call, cut in two where its end begins.
+TAGGED_CALLS = {
+    "xml_function": (
+        "<tool_call>\n<function=get_weather>\n<parameter=city>\n%s\n</parameter>\n",
+        "</function>\n</tool_call>",
+    ),
+    "glm": ("<tool_call>get_weather\n<arg_key>city</arg_key>\n<arg_value>%s</arg_value>\n", "</tool_call>"),
+    "minimax": ('<invoke name="get_weather">\n<parameter name="city">%s</parameter>\n', "</invoke>"),
+    "dsml": (
+        '<｜DSML｜invoke name="get_weather">\n<｜DSML｜parameter name="city" string="true">%s</｜DSML｜parameter>\n',
+        "</｜DSML｜invoke>",
+    ),
+    "kimi3": (
+        '<|open|>call tool="get_weather" index="1"<|sep|>'
+        '<|open|>argument key="city" type="string"<|sep|>%s<|close|>argument<|sep|>',
+        "<|close|>call<|sep|>",
+    ),
+    "minimax3": (
+        ']<]minimax[>[<invoke name="get_weather">]<]minimax[>[<city>%s]<]minimax[>[</city>',
+        "]<]minimax[>[</invoke>",
+    ),
+    "lfm": ("<|tool_call_start|>[get_weather(city='%s'", ")]<|tool_call_end|>"),
+    "gemma4": ('<|tool_call>call:get_weather{city:<|"|>%s<|"|>', "}<tool_call|>"),
+}
+
+
+@pytest.mark.parametrize("format", TAGGED_CALLS)
+def test_a_call_without_its_end_may_have_had_more_arguments(format):
+    begin, end = TAGGED_CALLS[format]
+    (call,) = read(format, begin % "Paris" + end).calls
+    assert (call.status, call.name, call.arguments) == ("ok", *WEATHER)
+    for cut in (begin % "Paris", begin.partition("%s")[0] + "Pa"):
+        (call,) = read(format, cut).calls
+        assert (call.status, call.arguments) == ("truncated", {})
+
+
+@pytest.mark.parametrize("format", TAGGED_CALLS)
+def test_calls_before_a_cut_are_kept_in_every_format(format):
+    begin, end = TAGGED_CALLS[format]
+    response = read(format, (begin % "Paris" + end) * 40 + begin.partition("%s")[0] + "Pa")
+    assert [call.status for call in response.calls] == ["ok"] * 40 + ["truncated"]
+
+
+@pytest.mark.parametrize("format", ["xml_function", "glm"])
+def test_a_doubled_opening_tag_belongs_to_the_call(format):
+    begin, end = TAGGED_CALLS[format]
+    response = read(format, "<tool_call>\n" + begin % "Paris" + end)
+    (call,) = response.calls
+    assert (call.status, call.name, call.arguments, response.content) == ("repaired", *WEATHER, "")
+
+
+@pytest.mark.parametrize("format", ["xml_function", "glm"])
+def test_tags_with_nothing_between_them_are_no_call(format):
+    assert read(format, "<tool_call>\n</tool_call>").calls == ()
+
+
+def test_pythons_literals_are_values_where_the_schema_has_them():
+    tools = [
+        {"name": "f", "parameters": {"properties": {"on": {"type": "boolean"}, "n": {"type": ["integer", "null"]}}}}
+    ]
+    values = "<parameter=on>\nTrue\n</parameter>\n<parameter=n>\nNone\n</parameter>\n"
+    (call,) = Parser("xml_function", tools)(f"<tool_call>\n<function=f>\n{values}</function>\n</tool_call>").calls
+    assert call.arguments == {"on": True, "n": None}
+
+
 @pytest.mark.parametrize(
     ("format", "text", "status"),
     [
@@ -129,7 +259,7 @@ def test_a_tool_without_parameters_may_be_called_without_arguments():
         ("lfm", "The marker <|tool_call_start|> starts calls."),
         ("mistral", "Mistral writes [TOOL_CALLS] first."),
         ("gemma4", "Gemma writes <|tool_call> first."),
-        ("harmony", "No markers at all."),
+        ("harmony", "No markers at all, but goto=5 and to=functions.f."),
     ],
 )
 def test_text_that_mentions_a_tag_stays_content(format, text):

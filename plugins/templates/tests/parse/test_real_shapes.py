@@ -24,6 +24,8 @@ TOOLS = [
     }
 ]
 
+MARK = "]<]minimax[>["
+
 
 def calls(response):
     return [(call.name, call.arguments) for call in response.calls]
@@ -47,6 +49,29 @@ def test_gpt_oss_keeps_thinking_and_answer_apart():
     text = "<|channel|>analysis<|message|>Hm.<|end|><|start|>assistant<|channel|>final<|message|>Sunny.<|return|>"
     response = Parser("harmony")(text, prefix="<|start|>assistant")
     assert (response.thinking, response.content) == ("Hm.", "Sunny.")
+
+
+HEAD = "<|start|>assistant<|channel|>"
+CALL = 'commentary to=functions.get_weather <|constrain|>json<|message|>{"city": "Paris"}<|call|>'
+
+
+@pytest.mark.parametrize(
+    ("prefix", "text", "thinking", "content", "called"),
+    [
+        (HEAD + "analysis<|message|>", "Hm.<|end|>", "Hm.", "", []),
+        (HEAD + "analysis<|message|>I", f" see.<|end|>{HEAD}{CALL}", "see.", "", [WEATHER]),
+        (HEAD + "analysis", "<|message|>Hm.<|end|>", "Hm.", "", []),
+        (HEAD, "analysis<|message|>Hm.<|end|>", "Hm.", "", []),
+        (HEAD + "final<|message|>", "Sunny.<|return|>", "", "Sunny.", []),
+        (HEAD, CALL, "", "", [WEATHER]),
+        (HEAD + CALL[:-25], CALL[-25:], "", "", [WEATHER]),
+        ("<|start|>user<|message|><|channel|>analysis<|message|><|end|><|start|>assistant", "Hello.", "", "Hello.", []),
+        ("", "assistant<|channel|>final<|message|>Hello.", "", "Hello.", []),
+    ],
+)  # fmt: skip
+def test_gpt_oss_where_the_prompt_has_written_more_of_the_header(prefix, text, thinking, content, called):
+    response = Parser("harmony", TOOLS)(text, prefix=prefix)
+    assert (response.thinking, response.content, calls(response)) == (thinking, content, called)
 
 
 @pytest.mark.parametrize(
@@ -84,6 +109,106 @@ def test_thinking_that_the_prompt_has_opened(format):
 def test_thinking_that_the_prompt_has_closed_is_content_where_it_is_mentioned():
     response = Parser("hermes")("Close it with </think>.", prefix="<think>\n\n</think>\n\n")
     assert (response.thinking, response.content) == ("", "Close it with </think>.")
+
+
+@pytest.mark.parametrize(
+    "prompt",
+    [
+        "<|im_start|>user\nWhat does <think> mean?<|im_end|>\n<|im_start|>assistant\n",
+        "<｜User｜>Explain <think><｜Assistant｜>",
+        "[INST] What is <think>? [/INST]",
+    ],
+)
+def test_a_user_who_mentions_the_tag_opens_no_thinking(prompt):
+    response = Parser("hermes")("It begins thinking.", prefix=prompt)
+    assert (response.thinking, response.content) == ("", "It begins thinking.")
+
+
+def test_thinking_goes_on_where_the_prompt_ends_in_its_middle():
+    response = Parser("hermes")(" see.</think>Hello.", prefix="<|im_start|>assistant\n<think>\nI")
+    assert (response.thinking, response.content) == ("see.", "Hello.")
+
+
+def test_without_a_prompt_a_closing_tag_in_an_argument_ends_no_thinking():
+    text = '<tool_call>{"name": "get_weather", "arguments": {"city": "</think>"}}</tool_call>'
+    assert calls(Parser("hermes", TOOLS)(text)) == [("get_weather", {"city": "</think>"})]
+
+
+def test_without_a_prompt_a_call_that_is_only_thought_of_is_not_made():
+    call = '<tool_call>{"name": "get_weather", "arguments": {"city": "Paris"}}</tool_call>'
+    response = Parser("hermes", TOOLS)(f"I could {call}, but no.</think>Hello.")
+    assert (response.calls, response.content) == ((), "Hello.")
+
+
+def test_thinking_that_begins_unasked():
+    text = "First this.\n[BEGIN FINAL RESPONSE]\nThen that."
+    response = Parser("tool_calls")(text, prefix="<|begin_assistant|>\n")
+    assert (response.thinking, response.content) == ("First this.", "Then that.")
+
+
+def test_recipients_are_no_content():
+    text = 'all\nLet me look.>>>get_weather\n{"city": "Paris"}>>>all\nDone.<|eot_id|>'
+    response = Parser("functionary32", TOOLS)(text, prefix=">>>")
+    assert (response.content, calls(response)) == ("Let me look.\nDone.", [WEATHER])
+
+
+def test_a_value_that_spells_whole_calls_is_one_value():
+    inner = "<tool_call>\n<function=f>\n<parameter=a>\n1\n</parameter>\n</function>\n</tool_call>"
+    text = f"<tool_call>\n<function=get_weather>\n<parameter=city>\n{inner} and {inner}\n</parameter>\n<parameter=days>\n2\n</parameter>\n</function>\n</tool_call>"  # noqa: E501
+    assert calls(Parser("xml_function", TOOLS)(text)) == [("get_weather", {"city": f"{inner} and {inner}", "days": 2})]
+
+
+def test_nested_tags_get_the_types_of_the_schema():
+    of = {
+        "type": "object",
+        "properties": {"n": {"type": "integer"}, "s": {"type": "string"}, "item": {"type": "string"}},
+    }
+    tools = [
+        {
+            "name": "f",
+            "parameters": {"properties": {"one": of, "all": {"type": "array", "items": of}, "no": {"type": "array"}}},
+        }
+    ]
+    tags = "<one><n>1</n><s>2</s></one><all><item><n>3</n></item><item><item>4</item></item></all><no></no>"
+    marked = tags.replace("<", "]<]minimax[>[<")
+    (call,) = Parser("minimax3", tools)(f'{MARK}<invoke name="f">{marked}{MARK}</invoke>').calls
+    assert call.arguments == {"one": {"n": 1, "s": "2"}, "all": [{"n": 3}, {"item": "4"}], "no": []}
+    assert call.status == "ok"
+
+
+@pytest.mark.parametrize(
+    ("tags", "status"),
+    [
+        ("<a><b>1</b>", "truncated"),
+        ("<a>1</b>", "malformed"),
+        ("<a>1</a> text <b>2</b></invoke>", "malformed"),
+        ("<a>text <b>2</b></a></invoke>", "malformed"),
+        ("<a" , "truncated"),
+        ("<a b='1'>", "malformed"),
+        ("<a>" * 300, "malformed"),
+    ],
+)  # fmt: skip
+def test_tags_that_are_no_tree_are_never_executed(tags, status):
+    (call,) = Parser("minimax3")(f'{MARK}<invoke name="f">' + tags.replace("<", MARK + "<")).calls
+    assert (call.status, call.arguments) == (status, {})
+
+
+def test_python_strings_without_escapes_or_quotes():
+    text = """[get_weather(city=say "hi", it's, days=3, parts=['a', 2]), get_weather(city="a "b" c", near=null)]"""
+    assert calls(Parser("pythonic_verbatim", TOOLS)(text)) == [
+        ("get_weather", {"city": 'say "hi", it\'s', "days": 3, "parts": ["a", 2]}),
+        ("get_weather", {"city": 'a "b" c', "near": None}),
+    ]
+
+
+def test_python_keywords_without_commas():
+    (call,) = Parser("pythonic", TOOLS)('[get_weather(city="Paris"days=3warm=true)]').calls
+    assert (call.status, call.arguments) == ("repaired", {"city": "Paris", "days": 3, "warm": True})
+
+
+def test_a_quoted_null_stays_text_where_text_may_be():
+    (call,) = Parser("pythonic", TOOLS)("[get_weather(near='null')]").calls
+    assert call.arguments == {"near": "null"}
 
 
 def test_a_call_inside_unfinished_thinking_is_not_made():

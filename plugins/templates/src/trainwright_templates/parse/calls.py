@@ -93,3 +93,7 @@ class Reading:
         """The finished call over `text[start:end]`."""
         arguments = self.arguments if self.status in ("ok", "repaired") else {}
         return ToolCall(self.name, arguments, self.status, text[start:end], (start, end), self.reason)
+
+    def region(self, text: str, start: int, end: int) -> Region:
+        """The stretch `text[start:end]` with this call alone."""
+        return Region(end, (self.at(text, start, end),))

@@ -40,16 +40,16 @@ class GemmaCalls:
         else:
             reading.slip("the closing tag is missing")
             end = len(text) if ends_inside(text, self.close, after) else end
-        return Region(end, (reading.at(text, match.start(), end),))
+        return reading.region(text, match.start(), end)
 
     def _failed(self, source: Source, match: re.Match[str], reading: Reading, error: BadLiteralError) -> Region:
         start = match.start()
         if error.cut:
             reading.fail("the text ends inside the call", "truncated")
-            return Region(len(source.text), (reading.at(source.text, start, len(source.text)),))
+            return reading.region(source.text, start, len(source.text))
         following = source.search(self.opening, error.at)
         shut = source.find(self.close, error.at)
         tagged = shut != -1 and (following is None or shut < following.start())
         end = shut + len(self.close) if tagged else max(error.at, match.end())
         reading.fail(f"not Gemma's spelling of a call at character {error.at}")
-        return Region(end, (reading.at(source.text, start, end),))
+        return reading.region(source.text, start, end)

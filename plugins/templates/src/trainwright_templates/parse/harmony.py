@@ -5,18 +5,21 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 
-from .calls import Reading, Response
+from .arguments import read_arguments, skip_fence
+from .calls import MAX_CALLS, Reading, Response
 from .format import Parts
-from .json_calls import fill_arguments
-from .jsons import read_json
 from .source import Source, skip_space
 from .tools import Tools
 
+_START = "<|start|>"
 _MESSAGE = "<|message|>"
 _END = re.compile(r"<\|(?:end|call|return|start)\|>")
-_BEGIN = re.compile(r"<\|(?:start|channel|message)\|>|(?<!\s)\s*+to=")
+_NEXT = re.compile(re.escape(_START))
+# Where a message begins. The prompt may have written `<|start|>` and more of the first one's header.
+_BEGIN = re.compile(r"<\|(?:start|channel|message)\|>|\A\s*+(?:to=|assistant\s*+(?=to=|<\|))")
 _RECIPIENT = re.compile(r"\bto=(?:functions\.)?([^\s<]+)")
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)")
+_HEADER = 256  # characters that a header may have where no message follows it
 
 
 @dataclass(frozen=True)
@@ -31,71 +34,91 @@ class Harmony:
 
     def scan(self, source: Source, tools: Tools, prefix: str) -> Response:
         """Take a response apart, see `Format`."""
-        parts = Parts()
-        at = 0
+        scan = _Scan(source, tools)
+        at = scan.begun(prefix)
         while at < len(source.text):
             begin = source.search(_BEGIN, at)
-            if begin is None or (begin.start() > at and source.text[at : begin.start()].strip() and at > 0):
-                parts.say(source.text[at : begin.start() if begin else len(source.text)])
-            elif begin.start() > at and source.text[at : begin.start()].strip() not in ("", "assistant"):
-                parts.say(source.text[at : begin.start()])
+            scan.say(at, begin.start() if begin else len(source.text))
             if begin is None:
                 break
-            at = self._message(source, begin.start(), tools, parts, prefix)
-        return parts.response()
+            if len(scan.parts.calls) >= MAX_CALLS:
+                scan.parts.give_up(source.text, begin.start())
+                break
+            at = scan.message(begin.start())
+        return scan.parts.response()
 
-    def _message(self, source: Source, start: int, tools: Tools, parts: Parts, prefix: str) -> int:
-        """Read one message from its header on; returns where it ends."""
-        text = source.text
-        at = source.find(_MESSAGE, start)
-        header = text[start : len(text) if at == -1 else at]
-        if at == 0:  # the header stands in the prompt
-            header = prefix[max(prefix.rfind("<|start|>"), 0) :]
-        recipient = _RECIPIENT.search(header)
+
+class _Scan:
+    """One response while it is taken apart."""
+
+    def __init__(self, source: Source, tools: Tools) -> None:
+        self.source, self.text, self.tools = source, source.text, tools
+        self.parts = Parts()
+
+    def begun(self, prefix: str) -> int:
+        """Read the message that the prompt has begun, if it has; returns where it ends."""
+        start = prefix.rfind(_START)
+        if not self.text or start == -1 or _END.search(prefix, start + len(_START)):
+            return 0
+        header, message, _ = prefix[start:].partition(_MESSAGE)
+        if message:
+            return self.body(0, 0, header)
+        at = self.source.find(_MESSAGE, 0)
+        return 0 if at == -1 or _END.search(self.text, 0, at) else self.message(0, header)
+
+    def message(self, start: int, begun: str = "") -> int:
+        """Read the message whose header, or all of it but `begun`, is at `start`; returns where it ends."""
+        at = self.source.find(_MESSAGE, start)
         if at == -1:
-            return self._headless(source, start, recipient, parts)
-        body = at + len(_MESSAGE)
-        if recipient:
-            return self._call(source, start, body, recipient[1], tools, parts)
-        end = source.search(_END, body)
-        stop = end.start() if end else len(text)
-        channel = _CHANNEL.search(header)
-        if channel and channel[1] == "analysis":
-            parts.thoughts.append(text[body:stop].strip())
-        else:
-            parts.say(text[body:stop])
-        return _past(end, len(text))
+            self.without_body(start)
+            return len(self.text)
+        return self.body(start, at + len(_MESSAGE), begun + self.text[start:at])
 
-    def _headless(self, source: Source, start: int, recipient: re.Match[str] | None, parts: Parts) -> int:
-        """A text that ends inside a header says nothing; one to a recipient is a call that was cut."""
+    def without_body(self, start: int) -> None:
+        """A header with a recipient is a call that was cut, another one says nothing; what is longer is text."""
+        recipient = _RECIPIENT.search(self.text, start, start + _HEADER)
         if recipient:
             reading = Reading(recipient[1])
             reading.fail("the text ends before the arguments", "truncated")
-            parts.calls.append(reading.at(source.text, start, len(source.text)))
-        return len(source.text)
+            self.parts.calls.append(reading.at(self.text, start, len(self.text)))
+        elif len(self.text) - start > _HEADER:
+            self.say(start, len(self.text))
 
-    def _call(self, source: Source, start: int, body: int, name: str, tools: Tools, parts: Parts) -> int:
-        text, reading = source.text, Reading(name)
-        at = skip_space(text, body)
-        if at >= len(text):
-            reading.fail("the text ends before the arguments", "truncated")
-            end = len(text)
+    def body(self, start: int, at: int, header: str) -> int:
+        """Read what is between a header and the message's end."""
+        recipient, channel = _RECIPIENT.search(header), _CHANNEL.search(header)
+        if recipient:
+            return self.call(start, at, recipient[1])
+        end = self.source.search(_END, at)
+        stop = end.start() if end else len(self.text)
+        if channel and channel[1] == "analysis":
+            self.parts.thoughts.append(self.text[at:stop].strip())
         else:
-            part = read_json(source, at, "<|call|>", _NEXT)
-            reading.status, reading.reason, end = part.status, part.reason, part.end
-            if reading.status in ("ok", "repaired"):
-                fill_arguments(reading, part.value, tools)
-        after = _END.match(text, skip_space(text, end))
-        stop = _past(after, end) if after else end
-        parts.calls.append(reading.at(text, start, stop))
-        return stop
+            self.parts.say(self.text[at:stop])
+        return _past(end, len(self.text))
 
+    def call(self, start: int, at: int, name: str) -> int:
+        """Read a call's arguments."""
+        reading, at = Reading(name), skip_space(self.text, at)
+        if at >= len(self.text):
+            reading.fail("the text ends before the arguments", "truncated")
+            end = len(self.text)
+        else:
+            end, fenced = read_arguments(self.source, at, reading, self.tools, "<|call|>", _NEXT)
+            end = skip_fence(self.text, end) if fenced else end
+        after = _END.match(self.text, skip_space(self.text, end))
+        end = _past(after, end) if after else end
+        self.parts.calls.append(reading.at(self.text, start, end))
+        return end
 
-_NEXT = re.compile(r"<\|start\|>")
+    def say(self, start: int, end: int) -> None:
+        """Keep text outside any message as content, if there is any."""
+        if not self.text[start:end].isspace():
+            self.parts.say(self.text[start:end])
 
 
 def _past(end: re.Match[str] | None, default: int) -> int:
     """Where the next message may begin: after a closing tag, at an opening one."""
     if end is None:
         return default
-    return end.start() if end[0] == "<|start|>" else end.end()
+    return end.start() if end[0] == _START else end.end()

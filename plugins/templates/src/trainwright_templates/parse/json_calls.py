@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
+from .arguments import FENCE, fill_arguments
 from .calls import MAX_CALLS, Reading, Region, ToolCall
 from .jsons import Part, read_json
 from .source import Source, ends_inside, skip_space
@@ -15,7 +15,6 @@ from .tools import Tools
 
 _NAMES = ("name", "tool_name", "function", "tool")
 _ARGUMENTS = ("arguments", "parameters", "args", "tool_input")
-_FENCE = re.compile(r"```(?:json)?\s*+")
 _TAIL = re.compile(r"\s*+\]?+\s*+(?:```)?+\s*+")
 _HEAD = re.compile(r'\[?\s*\{\s*"(?:name|type)"\s*:')
 _BETWEEN = re.compile(r"[\s,;]*+")
@@ -75,7 +74,7 @@ class _Block:
     def _refuse(self, end: int, status: Any, reason: str) -> None:
         reading = Reading()
         reading.fail(reason, status)
-        self.region = Region(end, (reading.at(self.source.text, self.start, end),))
+        self.region = reading.region(self.source.text, self.start, end)
 
     def read(self) -> None:
         """Read object after object up to the closing tag or to what is no call."""
@@ -93,7 +92,7 @@ class _Block:
             self._finish()
 
     def _fence(self, at: int) -> int:
-        fence = _FENCE.match(self.source.text, at) if self.source.text.startswith("`", at) else None
+        fence = FENCE.match(self.source.text, at) if self.source.text.startswith("`", at) else None
         if fence is None:
             return at
         self.slip = "a code fence around the call"
@@ -134,7 +133,8 @@ class _Block:
         end = last.span[1]
         if last.status != "truncated":
             end = self._closing(end)
-        self.calls[-1] = _extended(self.calls[-1], text, end)
+        start = last.span[0]
+        self.calls[-1] = replace(self.calls[-1], raw=text[start:end], span=(start, end))
         self.region = Region(end, tuple(self.calls))
 
     def _closing(self, end: int) -> int:
@@ -157,12 +157,7 @@ class _Block:
     def _slip_last(self, reason: str) -> None:
         call = self.calls[-1]
         if call.status == "ok":
-            self.calls[-1] = ToolCall(call.name, call.arguments, "repaired", call.raw, call.span, reason)
-
-
-def _extended(call: ToolCall, text: str, end: int) -> ToolCall:
-    start = call.span[0]
-    return ToolCall(call.name, call.arguments, call.status, text[start:end], (start, end), call.reason)
+            self.calls[-1] = replace(call, status="repaired", reason=reason)
 
 
 def _inner(value: Mapping[str, Any]) -> Mapping[str, Any]:
@@ -189,25 +184,3 @@ def call_reading(part: Part, tools: Tools, *, keyed: bool = False) -> Reading:
     reading.name = name
     fill_arguments(reading, arguments, tools)
     return reading
-
-
-def fill_arguments(reading: Reading, arguments: Any, tools: Tools) -> None:
-    """Put `arguments` into a reading: an object, a string that holds one, or nothing where the tool needs nothing."""
-    if isinstance(arguments, str):
-        try:
-            arguments = json.loads(arguments) if arguments.strip() else None
-        except (ValueError, RecursionError):
-            reading.fail("the arguments are a string that is not JSON")
-            return
-        reading.slip("the arguments are a JSON string")
-    if arguments is None:
-        if tools.needs_arguments(reading.name):
-            reading.fail("the call has no arguments")
-            return
-        reading.slip("the call has no arguments, and its tool needs none")
-        arguments = {}
-    if not isinstance(arguments, Mapping):
-        reading.fail("the arguments are not an object")
-        return
-    reading.arguments = dict(arguments)
-    tools.note_unknown(reading)

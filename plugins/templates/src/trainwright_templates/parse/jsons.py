@@ -54,6 +54,10 @@ def read_json(source: Source, start: int, close: str = "", opening: re.Pattern[s
         return Part(None, len(source.text), "truncated", part.reason) if part.status == "truncated" else part
     if end == "cut":
         if following is None:
+            if source.ended:
+                part = _repaired(source, start, len(source.text), closed=True)
+                if part.status == "repaired":
+                    return part
             return Part(None, len(source.text), "truncated", "the text ends inside the arguments")
         return Part(None, following.start(), "malformed", "the value is not closed before the next call")
     part = _repaired(source, start, following.start() if following else len(source.text), closed=False)

@@ -42,7 +42,8 @@ class LiteralReader:
     Args:
         text: The text.
         end: Where it ends.
-        close: Whether brackets left open at `end` are taken as closed there (the call's own end tag follows).
+        close: Whether brackets left open at `end`, or where one of another kind closes, are taken as closed there (the
+            call's own end follows).
 
     Attributes:
         slips: What was not as JSON, Python or Gemma write it: missing commas and brackets.
@@ -130,9 +131,9 @@ class LiteralReader:
     def _closed(self, at: int, closer: str) -> int:
         """Where the bracket ends if it is closed at `at`, else 0."""
         at = skip_space(self.text, at)
-        if at >= self.end and self.close:
+        if self.close and (at >= self.end or (self.text[at] in "]})" and self.text[at] != closer)):
             self.slips.append("a closing bracket is missing")
-            return self.end
+            return min(at, self.end)
         return at + 1 if self.text.startswith(closer, at, self.end) else 0
 
     def _separated(self, at: int, closer: str) -> int:
@@ -144,6 +145,8 @@ class LiteralReader:
             return at + 1
         if at < self.end and not self._closed_here(at, closer):
             if self.text[at] in "]})":
+                if self.close:
+                    return at
                 raise BadLiteralError(at)
             self.slips.append("a comma is missing")
         return at

@@ -58,14 +58,14 @@ class NestedCalls:
         except _NoTreeError as error:
             end = len(text) if error.end is None else error.end
             reading.fail(error.reason, "truncated" if error.end is None else "malformed")
-            return Region(end, (reading.at(text, match.start(), end),))
+            return reading.region(text, match.start(), end)
         for child in call.children:
             reading.arguments[child.key] = _value(child, tools.parameter(reading.name, child.key))
         tools.require_arguments(reading)
         tools.note_unknown(reading)
         after = skip_space(text, end)
         end = after + len(self.outer) if text.startswith(self.outer, after) else end
-        return Region(end, (reading.at(text, match.start(), end),))
+        return reading.region(text, match.start(), end)
 
     def _tree(self, source: Source, at: int) -> tuple[_Node, int]:
         """The tags from `at` up to the one that ends the call, and where that ends."""

@@ -53,7 +53,8 @@ class Parser:
             prefix: The prompt, or its end from the assistant's header on: it says whether thinking is open already.
                 Nothing of it appears in the answer.
         """
-        return self.format.scan(Source(self.without_stops(text)), self.tools, prefix)
+        bare = self.without_stops(text)
+        return self.format.scan(Source(bare, ended=len(bare) < len(text)), self.tools, prefix)
 
     def without_stops(self, text: str) -> str:
         """The text without the stop tokens at its end and the line breaks around them."""

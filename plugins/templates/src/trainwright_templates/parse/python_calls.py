@@ -208,4 +208,4 @@ class PythonCalls:
 def _refused(source: Source, start: int, end: int, reason: str, *, cut: bool = False) -> Region:
     reading = Reading()
     reading.fail(reason, "truncated" if cut else "malformed")
-    return Region(end, (reading.at(source.text, start, end),))
+    return reading.region(source.text, start, end)

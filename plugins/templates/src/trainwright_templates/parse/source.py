@@ -17,10 +17,11 @@ class Source:
 
     Args:
         text: The response.
+        ended: Whether the model has ended it, with a stop token.
     """
 
-    def __init__(self, text: str) -> None:
-        self.text = text
+    def __init__(self, text: str, *, ended: bool = False) -> None:
+        self.text, self.ended = text, ended
         self.budget = REPAIR_BUDGET
         self.mentions = 0  # openings looked at that started no call
         self._found: dict[str, tuple[int, int]] = {}

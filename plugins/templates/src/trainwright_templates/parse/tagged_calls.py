@@ -40,6 +40,8 @@ class TaggedCalls:
     def __call__(self, source: Source, match: re.Match[str], tools: Tools) -> Region | None:
         """The call at `match`, read parameter by parameter."""
         reading = Reading(match["name"].strip())
+        if _DOUBLED.match(match[0]):
+            reading.slip("the opening tag is written twice")
         at = skip_space(source.text, match.end())
         while parameter := self.parameter.match(source.text, at):
             end = self._value_end(source, parameter.end())
@@ -55,7 +57,7 @@ class TaggedCalls:
             reading.fail("the text ends inside a value", "truncated")
         else:
             reading.fail("a value is not closed before the next call")
-        return self._region(source, match, reading, boundary)
+        return reading.region(source.text, match.start(), boundary)
 
     def _boundary(self, source: Source, at: int) -> int:
         """Where the next call starts, or the text ends: what is cut stops there."""
@@ -145,15 +147,15 @@ class TaggedCalls:
                 reading.slip("a closing tag is missing")
             tools.require_arguments(reading)
             tools.note_unknown(reading)
-            return self._region(source, match, reading, self._outer(text, end))
+            return reading.region(source.text, match.start(), self._outer(text, end))
         if at >= len(text) or self._half_tag(text, at):
             reading.fail("the text ends inside the call", "truncated")
-            return self._region(source, match, reading, len(text))
+            return reading.region(source.text, match.start(), len(text))
         if not reading.arguments:
             return self._mention(source, match, reading)
         boundary = self._boundary(source, at)
         reading.fail("text between the parameters" if boundary < len(text) else "the call is not closed")
-        return self._region(source, match, reading, self._after_close(source, at, boundary))
+        return reading.region(source.text, match.start(), self._after_close(source, at, boundary))
 
     def _mention(self, source: Source, match: re.Match[str], reading: Reading) -> Region | None:
         """Text after the header that is no parameter: a faulty call if closing tags follow, else a mention."""
@@ -162,7 +164,7 @@ class TaggedCalls:
         if shut == -1 or shut >= boundary:
             return None
         reading.fail("no parameters between the tags")
-        return self._region(source, match, reading, self._outer(source.text, self._closes(source.text, shut)))
+        return reading.region(source.text, match.start(), self._outer(source.text, self._closes(source.text, shut)))
 
     def _after_close(self, source: Source, at: int, boundary: int) -> int:
         shut = source.find(self.close[0], at)
@@ -178,13 +180,11 @@ class TaggedCalls:
         closing = next((tag for tag in self.outer if text.startswith(tag, after)), None)
         return after + len(closing) if closing else end
 
-    def _region(self, source: Source, match: re.Match[str], reading: Reading, end: int) -> Region:
-        return Region(end, (reading.at(source.text, match.start(), end),))
-
 
 def _unnamed(pattern: re.Pattern[str]) -> str:
     """A pattern's text, to be put into another one."""
     return re.sub(r"\(\?P<\w+>", "(?:", pattern.pattern)
 
 
+_DOUBLED = re.compile(r"(<[^<>]{1,64}>)\s*+\1")
 _WHOLE_TAG = re.compile(r"<[^<>]*+>")

@@ -17,7 +17,7 @@ _PARAMETER = re.compile(
     r'<｜DSML｜parameter name="(?P<key>[^"<>\n]{1,256}+)"(?:\s++string="(?P<string>true|false)")?+\s*+>'
 )
 
-V3 = TaggedFormat("deepseek", _V3, HeadedCalls(_V3, "<｜tool▁call▁end｜>", _OUTER, fence="```"))
+V3 = TaggedFormat("deepseek", _V3, HeadedCalls(_V3, "<｜tool▁call▁end｜>", _OUTER, fenced=True))
 V31 = TaggedFormat("deepseek31", _V31, HeadedCalls(_V31, "<｜tool▁call▁end｜>", _OUTER))
 DSML = TaggedFormat(
     "dsml",

@@ -6,8 +6,8 @@ from trainwright_templates.parse.format import THINK, TaggedFormat, Thinking
 from trainwright_templates.parse.tagged_calls import TaggedCalls
 
 _PARAMETER = re.compile(r"<parameter=(?P<key>[^<>\n]{1,256}+)>")
-_QWEN = re.compile(r"(?:<tool_call>\s*+)?<function=(?P<name>[^<>\n]{1,256}+)>")
-_SEED = re.compile(r"(?:<seed:tool_call>\s*+)?<function=(?P<name>[^<>\n]{1,256}+)>")
+_QWEN = re.compile(r"(?:<tool_call>\s*+){0,2}<function=(?P<name>[^<>\n]{1,256}+)>")
+_SEED = re.compile(r"(?:<seed:tool_call>\s*+){0,2}<function=(?P<name>[^<>\n]{1,256}+)>")
 _MINICPM = re.compile(r'<function name="(?P<name>[^"<>\n]{1,256}+)">')
 _MINICPM_PARAMETER = re.compile(r'<param name="(?P<key>[^"<>\n]{1,256}+)">')
 
