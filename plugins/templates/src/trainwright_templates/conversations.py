@@ -69,7 +69,7 @@ class Conversations:
             DataError: See above.
         """
         turns, plain = supervised_turns(messages), self._prepared(without_weights(messages))
-        return self._engine(tools := _listed(tools)).derive(plain, tools, turns=turns, **variables)
+        return self._engine(tools := _listed(tools)).derive(plain, tools, turns=turns, variables=variables)
 
     def prompt(self, messages: Sequence[Mapping[str, Any]], tools: Any = None, **variables: Any) -> list[int]:
         """Tokens of a prompt with its generation prompt: a conversation's, up to where its answer would begin.
@@ -104,8 +104,8 @@ class Conversations:
         ]
         messages, tools = self._prepared(said), _listed(tools)
         engine = self._engine(tools)
-        derived = engine.derive(messages, tools, turns=[1], **variables)
-        text = engine.surveyor.template.render(messages, tools=tools, prompt=True, **variables)
+        derived = engine.derive(messages, tools, turns=[1], variables=variables)
+        text = engine.surveyor.template.render(messages, tools=tools, prompt=True, variables=variables)
         end = derived.spans[0].end
         if text[:end] != derived.text[:end]:
             raise Refused("the chat template writes a tool call otherwise where a generation prompt follows")

@@ -61,7 +61,7 @@ def test_namespaces_and_texts_are_read_as_under_transformers(source):
 
 def test_variables_and_the_clock():
     template = Template("{{ strftime_now('%d %b %Y') }} {{ enable_thinking }}", now=datetime(2031, 2, 3))
-    assert template.render([{"role": "user"}], enable_thinking=False) == "03 Feb 2031 False"
+    assert template.render([{"role": "user"}], variables={"enable_thinking": False}) == "03 Feb 2031 False"
 
 
 @pytest.mark.parametrize(

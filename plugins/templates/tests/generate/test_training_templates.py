@@ -12,7 +12,7 @@ from trainwright_templates.engine import derive
 from trainwright_templates.generate import cache, training_template
 from trainwright_templates.generate.judge import fault, rendered
 from trainwright_templates.generate.pieces import cut, mark_of, with_marks
-from trainwright_templates.generate.probes import Probe, probes
+from trainwright_templates.generate.probes import Probe, probes, variables
 from trainwright_templates.generate.source import tags, without_markers
 from trainwright_templates.render.template import Template
 
@@ -87,6 +87,48 @@ def test_the_judge_finds_what_was_planted(old: str, new: str, word: str) -> None
     assert old in made.text
     assert fault(CHATML, made.text, seen, {}) == ""
     assert word in fault(CHATML, made.text.replace(old, new), seen, {})
+
+
+def test_the_judge_finds_a_conversation_that_only_the_original_refuses() -> None:
+    refuses = "{% if messages[0].role == 'developer' %}{{ raise_exception('no developers') }}{% endif %}" + CHATML
+    seen = list(probes(Template(refuses), ["<|im_end|>"], False))
+    assert "developer" in [probe.name for probe in seen if probe.text is None]
+    made = training_template(Template(refuses), stops=["<|im_end|>"], kept=False)
+    assert fault(refuses, made.text, seen, {}) == ""
+    accepts = training_template(Template(CHATML), stops=["<|im_end|>"], kept=False).text
+    wrong = fault(refuses, accepts, seen, {})
+    assert wrong == "probe developer: the training template accepts what the original refuses (no developers)"
+
+
+def test_the_judge_finds_a_variable_that_only_the_original_reads() -> None:
+    reads = CHATML.replace("{% endfor %}", "{% endfor %}{% if short %}{{- 'Be short.' }}{% endif %}")
+    template = Template(reads)
+    assert variables(template) == ["short"]
+    seen = list(probes(template, ["<|im_end|>"], False))
+    made = training_template(template, stops=["<|im_end|>"], kept=False)
+    assert made, made.reason
+    assert fault(reads, made.text, seen, {}) == ""
+    ignores = training_template(Template(CHATML), stops=["<|im_end|>"], kept=False).text
+    assert fault(reads, ignores, seen, {}).startswith("probe single with short=True: the training template renders ''")
+
+
+def test_markers_that_are_wrong_where_a_variable_is_set_are_not_taken() -> None:
+    """With `closed` the prompt closes a thought, so the past's closed thought is not the model's."""
+    native = (
+        "{% for m in messages %}<|im_start|>{{ m.role ~ '\\n' }}{% if m.role == 'assistant' %}{% generation %}"
+        "{{ '<think></think>' if closed else '' }}{{ m.content }}<|im_end|>{% endgeneration %}{% else %}{{ m.content }}"
+        "<|im_end|>{% endif %}{{ '\\n' }}{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>{{ 'assistant\\n' }}{{ '<think></think>' if closed else '' }}"
+        "{% endif %}"
+    )
+    seen = list(probes(Template(native), ["<|im_end|>"], False))
+    assert fault(native, native, [probe for probe in seen if not probe.variables], {}) == ""
+    assert fault(native, native, seen, {}).startswith(
+        "probe single with closed=True: the training template supervises '<think></think>A machine"
+    )
+    made = training_template(Template(native), stops=["<|im_end|>"], kept=False)
+    assert made.text != native
+    assert made.reason == "generation markers placed around each reply"
 
 
 def test_markers_that_are_right_are_left_and_markers_that_are_wrong_are_placed_anew() -> None:

@@ -158,6 +158,12 @@ def test_without_a_mask_asked_trl_tokenises(tokenizer):
     assert ask(tokenizer, method="kto", assistant_only=False).tokenize is not None
 
 
+def test_any_name_may_be_a_variable_of_the_template(tokenizer):
+    tokenizer.chat_template = "{{ prompt }}{{ turns }}{{ variables }}" + CHATML
+    tokens = ask(tokenizer).tokenize([ASK, TELL], prompt="P", turns="T", variables="V")
+    assert tokenizer.decode(tokens.input_ids).startswith("PTV<|im_start|>user")
+
+
 def test_it_survives_pickling(tokenizer):
     tokenize = ask(tokenizer).tokenize
     before = tokenize([ASK, TELL])

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any
 
 from trainwright_templates.engine.align import opened_thought
@@ -79,7 +80,7 @@ class Engine:
         tools: Sequence[Any] | None = None,
         *,
         turns: Collection[int] | None = None,
-        **variables: Any,
+        variables: Mapping[str, Any] = MappingProxyType({}),
     ) -> Derived:
         """The mask of a conversation.
 
@@ -87,7 +88,7 @@ class Engine:
             messages: What was said.
             tools: The tools on offer, as JSON schemas.
             turns: Indices of the assistant turns that carry loss; default all.
-            **variables: Further variables of the template.
+            variables: Further variables of the template.
 
         Raises:
             RenderError: The template rejects the conversation.
@@ -160,10 +161,10 @@ def derive(
     stops: Sequence[str] = (),
     prefill: bool = False,
     turns: Collection[int] | None = None,
-    **variables: Any,
+    variables: Mapping[str, Any] = MappingProxyType({}),
 ) -> Derived:
     """The mask of one conversation; for many, make one `Engine`. See `Engine.derive`."""
-    return Engine(template, stops=stops, prefill=prefill).derive(messages, tools, turns=turns, **variables)
+    return Engine(template, stops=stops, prefill=prefill).derive(messages, tools, turns=turns, variables=variables)
 
 
 def _short(text: str) -> str:

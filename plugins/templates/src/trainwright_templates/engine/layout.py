@@ -128,7 +128,7 @@ class Surveyor:
             RenderError: The template rejects the conversation, or even one mark in its loops changes what it writes.
         """
         plain = prepared(messages)
-        text = self.template.render(plain, tools=tools, prompt=prompt, **variables)
+        text = self.template.render(plain, tools=tools, prompt=prompt, variables=variables)
         # A template that once bore fewer marks is not asked about more: conversations of one data set are alike.
         for level in range(self._level, len(LEVELS)):
             found = self._try(plain, tools, variables, prompt, text, LEVELS[level])
@@ -151,7 +151,7 @@ class Surveyor:
         steps, nowhere = [alphabet.next() for _ in plain], alphabet.next()
         token = TRACER.set(Tracer(marked.messages, steps, nowhere))
         try:
-            written = self.template.run(self._traced, marked.messages, tools=tools, prompt=prompt, **variables)
+            written = self.template.run(self._traced, marked.messages, tools=tools, prompt=prompt, variables=variables)
         except RenderError:
             return None
         finally:

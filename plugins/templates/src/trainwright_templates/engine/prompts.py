@@ -101,7 +101,7 @@ class Prompts:
         following = {"role": "tool", "content": "x"} if self._messages[-1].get("tool_calls") else PROBE
         template = self._surveyor.template
         try:
-            longer = template.render([*self._messages, following], tools=self._tools, **self._variables)
+            longer = template.render([*self._messages, following], tools=self._tools, variables=self._variables)
         except RenderError:
             return stops[0]
         behind = longer[len(text) :].lstrip() if longer.startswith(text) else ""

@@ -11,7 +11,8 @@ FAMILY = Family(
     absent=("<|START_RESPONSE|>", "<|START_ACTION|>"),
     stops=("<|END_OF_TURN_TOKEN|>",),
     quirks=(
-        "The template for tool use writes the next turn's header behind an answer; it is no part of it.",
+        "The template for tool use writes no stop token behind a call, and rejects conversations without tools.",
+        "It writes instructions of the system behind the last turn and before the prompt: no part of an answer.",
         "Tool calls stand in a fenced JSON list behind `Action:`, whose parameters are named `parameters`.",
     ),
 )

@@ -11,7 +11,8 @@ FAMILY = Family(
     stops=("<|END_OF_TURN_TOKEN|>",),
     response="cohere",
     quirks=(
-        "`<|START_RESPONSE|>` and `<|END_RESPONSE|>` are written by the model, so they carry loss.",
+        "`<|START_RESPONSE|>` carries loss unless the prompt writes it; `<|END_RESPONSE|>` always does.",
         "Tool results are a system turn, not part of the turn that called.",
+        "Templates without tools drop tool calls, which is refused; those with tools drop content beside a call.",
     ),
 )

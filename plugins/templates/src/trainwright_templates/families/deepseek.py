@@ -10,7 +10,8 @@ FAMILY = Family(
     marks=("<｜User｜>", "<｜Assistant｜>", "<｜tool▁calls▁begin｜>"),
     stops=("<｜end▁of▁sentence｜>",),
     quirks=(
-        "Everything before `</think>` is cut from earlier answers, by value: it need not be in `reasoning_content`.",
+        "Everything before `</think>` is cut from answers, by value: it need not be in `reasoning_content`.",
+        "`reasoning_content` is not read: reasoning in the data is dropped.",
         "`<｜tool▁outputs▁end｜>` is written by the environment and carries no loss.",
         "Some templates join arguments to text and so take them as a JSON string only.",
     ),

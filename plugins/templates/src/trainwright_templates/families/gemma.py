@@ -10,7 +10,7 @@ FAMILY = Family(
     marks=("<start_of_turn>", "<end_of_turn>", "model", "System role not supported"),
     stops=("<end_of_turn>",),
     quirks=(
-        "The tokenizer's end of sequence is `<eos>`; a turn ends with `<end_of_turn>`.",
+        "A turn ends with `<end_of_turn>`, which is not the tokenizer's end of sequence.",
         "A system turn, and two turns of one role in a row, are refused by the template.",
         "Contents are trimmed.",
     ),

@@ -13,7 +13,8 @@ FAMILY = Family(
     quirks=(
         "Tool results stand inside the turn of the model, which then has several spans around them.",
         "A turn that calls a tool stops at `<|tool_response>`, the token that the environment's answer begins with.",
-        "A turn's content is written behind the results of its own tool calls: a conversation with both is refused.",
-        "Reasoning is dropped from the past.",
+        "Most templates write a turn's content behind the results of its own calls: a turn with both is refused.",
+        "Reasoning is dropped from the past; by all but the newest templates also from answers that call no tool.",
+        "The prompts of some templates close an empty thought, which the past does not have.",
     ),
 )

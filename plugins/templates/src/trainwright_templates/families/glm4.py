@@ -12,6 +12,6 @@ FAMILY = Family(
     response="glm",
     quirks=(
         "No stop token is written behind the last turn: `<|user|>`, or `<|observation|>` behind a tool call, is added.",
-        "Reasoning before the last user turn is dropped, its tags stay.",
+        "Reasoning before the last user turn is dropped; its closing tag stays.",
     ),
 )

@@ -13,8 +13,7 @@ FAMILY = Family(
     quirks=(
         "The last answer ends with `<|return|>`, earlier ones with `<|end|>`, a call with `<|call|>`.",
         "Thoughts before the last answer are dropped.",
-        "The channel's header behind `<|start|>assistant` is written by the model, so it carries loss.",
-        "Models write the recipient before or behind the channel; both are read.",
+        "What stands behind `<|start|>assistant` (channel, recipient) is written by the model, so it carries loss.",
         "The system turn prints today's date.",
     ),
 )

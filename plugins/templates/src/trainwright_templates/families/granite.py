@@ -10,7 +10,7 @@ FAMILY = Family(
     marks=("<|start_of_role|>", "<|end_of_role|>"),
     stops=("<|end_of_text|>",),
     quirks=(
-        "Granite 3.x reads no `tool_calls`: a conversation with calls is refused.",
-        "The system turn prints today's date unless one is given.",
+        "Granite 3.0 to 3.3 read no `tool_calls`: a conversation with calls is refused.",
+        "Granite 3.3 writes a system turn with today's date where none is given.",
     ),
 )

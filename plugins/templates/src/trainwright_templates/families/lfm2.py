@@ -12,6 +12,6 @@ FAMILY = Family(
     stops=("<|im_end|>",),
     quirks=(
         "LFM2's first template reads no `tool_calls`: a conversation with calls is refused.",
-        "Thoughts of earlier answers are cut, by value (everything before `</think>`).",
+        "LFM2.5 cuts thoughts from earlier answers, by value (everything before `</think>`).",
     ),
 )

@@ -11,8 +11,10 @@ FAMILY = Family(
     absent=("functools", "<function=", ">>>"),
     stops=("<|eot_id|>", "<|eom_id|>"),
     quirks=(
-        "A turn that calls a tool may end with `<|eom_id|>` where the system prompt offers a code interpreter.",
-        "Content beside a tool call is dropped, and so are all calls of a turn but one: the template refuses more.",
-        "Llama 3.1 and later print today's date unless `date_string` is given; Llama 3 drops calls, which is refused.",
+        "Llama 3.1 ends a turn that calls a tool with `<|eom_id|>` where `builtin_tools` are given.",
+        "Content beside a tool call is dropped.",
+        "Templates with calls in JSON take one call a turn and reject more; those with calls in Python take several.",
+        "Llama 3.2 prints today's date unless `date_string` is given.",
+        "Llama 3 drops tool calls, which is refused.",
     ),
 )

@@ -11,8 +11,8 @@ FAMILY = Family(
     absent=("<<SYS>>",),
     stops=("</s>",),
     quirks=(
-        "Older templates put the system prompt and the tools into the last user turn, so each turn rewrites the past.",
-        "Identifiers of tool calls must have nine letters or digits.",
+        "Older templates write the system prompt in the last user turn only, if no answer follows: here it is dropped.",
+        "Some templates reject identifiers of tool calls that are not nine letters or digits.",
         "There is no generation prompt: an answer begins behind `[/INST]` or a tool result.",
     ),
 )

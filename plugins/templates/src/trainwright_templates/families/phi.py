@@ -11,7 +11,7 @@ FAMILY = Family(
     absent=("<|begin_assistant|>", "<|content|>"),
     stops=("<|end|>", "<|endoftext|>"),
     quirks=(
-        "An end of text is written once behind the last turn; it is no part of the answer.",
-        "Phi-4-mini drops tool calls in the past, which is refused.",
+        "The end of sequence that some templates write once behind the last turn is no part of the answer.",
+        "Phi-3 and 3.5 drop tool calls, or reject them.",
     ),
 )

@@ -14,7 +14,7 @@ FAMILY = Family(
     response="hermes",
     quirks=(
         "Reasoning before the last user turn is dropped, so only the reasoning of the last answers is trained.",
-        "An answer without reasoning after the last question gets an empty `<think>` block, which the model writes.",
+        "An answer without reasoning behind the last question gets an empty `<think>` block, which the model writes.",
         "With `enable_thinking: false` the generation prompt closes an empty `<think>` block, which carries no loss.",
     ),
 )

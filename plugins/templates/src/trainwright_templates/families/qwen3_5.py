@@ -13,7 +13,7 @@ FAMILY = Family(
     response="xml_function",
     quirks=(
         "The generation prompt opens `<think>` (or closes an empty block): what it writes carries no loss.",
-        "Reasoning before the last user turn is dropped.",
+        "Qwen3.5 and 3.6 drop reasoning before the last user turn; 3.8 keeps it.",
         "Arguments are XML parameters, so a number and its text look alike without the tool's schema.",
     ),
 )

@@ -11,6 +11,7 @@ FAMILY = Family(
     stops=("<|im_end|>",),
     quirks=(
         "Where no system turn is given, the template writes one.",
-        "SmolLM3 prints today's date and reads no `tool_calls`: a conversation with calls is refused.",
+        "SmolLM3 reads no `tool_calls`: a conversation with calls is refused.",
+        "Some of SmolLM3's templates print today's date.",
     ),
 )

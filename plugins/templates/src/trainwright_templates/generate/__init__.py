@@ -12,10 +12,10 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 
 from trainwright_templates.generate import cache
-from trainwright_templates.generate.frames import UnlearnableError, learn, sights
+from trainwright_templates.generate.frames import UnlearnableError, learn, setting_of, sights
 from trainwright_templates.generate.judge import fault
 from trainwright_templates.generate.pieces import STRICT, WIDE, cut, mark_of, with_marks
-from trainwright_templates.generate.probes import Probe, probes
+from trainwright_templates.generate.probes import Probe, probes, variables
 from trainwright_templates.generate.source import has_markers, without_markers
 from trainwright_templates.generate.write import written
 from trainwright_templates.render.sandbox import RenderError, count_loops
@@ -42,7 +42,9 @@ class Generated:
 def training_template(
     template: Template, *, stops: Sequence[str], prefill: bool = False, kept: bool = True
 ) -> Generated:
-    """A template's text with generation markers, equal to the original in text and to `derive` in mask on all probes.
+    """A template's text with generation markers, equal to the original in text and refusals and to `derive` in mask.
+
+    It is so on all probes: conversations of every shape, and some with each variable that the template reads.
 
     Args:
         template: The original.
@@ -98,7 +100,9 @@ def _in_pieces(source: str, template: Template, masked: Sequence[Probe], stops: 
     seen = []
     for probe in masked:
         try:
-            marked_text = template.run(compiled, prepared(probe.messages), tools=probe.tools, prompt=False)
+            marked_text = template.run(
+                compiled, prepared(probe.messages), tools=probe.tools, prompt=False, variables=probe.variables
+            )
         except RenderError as error:
             raise UnlearnableError(
                 f"the marked template fails on probe {probe.name}: {error.problems[0].message}"
@@ -106,5 +110,5 @@ def _in_pieces(source: str, template: Template, masked: Sequence[Probe], stops: 
         text, pieces = cut(marked_text, mark)
         if text != probe.text:
             raise UnlearnableError(f"the marked template renders another text on probe {probe.name}")
-        seen += list(sights(text, pieces, probe.spans or (), probe.own))
-    return written(source, mark, fields, learn(seen, stops))
+        seen += list(sights(text, pieces, probe.spans or (), probe.own, setting_of(probe.variables)))
+    return written(source, mark, fields, learn(seen, stops, variables(template)))

@@ -7,8 +7,10 @@ the stop token). Head, tail and carry are the template's own words, never a mess
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import product
+from typing import Any
 
 from trainwright_templates.generate.pieces import ASSISTANT, Piece
 
@@ -29,6 +31,7 @@ class Sight:
         head: Where the supervised part begins; None where there is none.
         tail: Where it ends.
         own: Parts of the text that a message brought.
+        setting: The template variables that were set (`setting_of`).
     """
 
     before: str
@@ -40,6 +43,7 @@ class Sight:
     head: int | None
     tail: int
     own: tuple[Range, ...] = ()
+    setting: str = ""
 
     def constant(self, start: int, end: int) -> bool:
         """Whether no message's text is in this part."""
@@ -50,31 +54,56 @@ class UnlearnableError(Exception):
     """Why these pieces and masks follow from no set of frames."""
 
 
-def sights(text: str, pieces: Sequence[Piece], spans: Sequence[Range], own: Sequence[Range]) -> Iterator[Sight]:
-    """What each piece shows; raises `UnlearnableError` where one holds two supervised parts."""
-    shown = [piece for piece in pieces if piece.end > piece.start]
+def setting_of(variables: Mapping[str, Any]) -> str:
+    """Template variables as text, `|name=value` each; a training template writes the same of what it is given."""
+    return "".join(f"|{name}={value}" for name, value in sorted(variables.items()))
+
+
+def sights(
+    text: str, pieces: Sequence[Piece], spans: Sequence[Range], own: Sequence[Range], setting: str = ""
+) -> Iterator[Sight]:
+    """What each piece of a rendering shows.
+
+    Args:
+        text: The rendering.
+        pieces: Its pieces.
+        spans: What is supervised of it.
+        own: What messages brought of it.
+        setting: The template variables that were set.
+
+    Raises:
+        UnlearnableError: A piece holds two supervised parts.
+    """
     before = ""
-    for piece in shown:
-        following = pieces[pieces.index(piece) + 1 :]
-        parts = [(max(a, piece.start), min(b, piece.end), a) for a, b in spans if a < piece.end and b > piece.start]
-        carried = [part for part in parts if part[2] < piece.start]
-        carry = carried[0][1] - piece.start if carried else 0
-        rest = [part for part in parts if part[2] >= piece.start]
-        if carried and piece.kind.lower() == ASSISTANT and not rest and _goes_on(before, piece):
-            rest, carry = carried, 0
-        if len(rest) > 1:
-            raise UnlearnableError(f"a reply's text has two supervised parts: {text[piece.start : piece.end]!r:.200}")
-        head, tail = (rest[0][0] - piece.start, rest[0][1] - piece.start) if rest else (None, 0)
-        mine = tuple((a - piece.start, b - piece.start) for a, b in own if a < piece.end and b > piece.start)
-        is_open = any(a < piece.start <= b for a, b in spans)
-        after = following[0].kind if following else ""
-        yield Sight(before, piece.kind, after, is_open, text[piece.start : piece.end], carry, head, tail, mine)
+    for at, piece in enumerate(pieces):
+        if piece.end == piece.start:
+            continue
+        carry, head, tail = _parts(text, piece, spans)
+        after = pieces[at + 1].kind if at + 1 < len(pieces) else ""
+        is_open = any(start < piece.start <= end for start, end in spans)
+        inside = tuple(_within(piece, own))
+        shown = text[piece.start : piece.end]
+        yield Sight(before, piece.kind, after, is_open, shown, carry, head, tail, inside, setting)
         before = piece.kind
 
 
-def _goes_on(before: str, piece: Piece) -> bool:
-    """Whether this piece goes on with the reply that was interrupted by a nested loop."""
-    return piece.kind == ASSISTANT.upper()
+def _parts(text: str, piece: Piece, spans: Sequence[Range]) -> tuple[int, int | None, int]:
+    """Carry, head and tail of a piece, as `Sight` has them."""
+    carried = list(_within(piece, [span for span in spans if span[0] < piece.start]))
+    own = list(_within(piece, [span for span in spans if span[0] >= piece.start]))
+    if len(own) > 1:
+        raise UnlearnableError(f"a reply's text has two supervised parts: {text[piece.start : piece.end]!r:.200}")
+    if carried and not own and piece.kind == ASSISTANT.upper():  # it goes on with the reply around a nested loop
+        return 0, 0, carried[0][1]
+    carry = carried[0][1] if carried else 0
+    return (carry, *own[0]) if own else (carry, None, 0)
+
+
+def _within(piece: Piece, ranges: Iterable[Range]) -> Iterator[Range]:
+    """The parts of ranges that are in a piece, as characters of the piece."""
+    for start, end in ranges:
+        if start < piece.end and end > piece.start:
+            yield max(start, piece.start) - piece.start, min(end, piece.end) - piece.start
 
 
 @dataclass
@@ -109,27 +138,51 @@ KEYS: dict[str, Key] = {
 
 @dataclass(frozen=True)
 class Frames:
-    """Rules by place: `by` says what a place is (`KEYS`), `rules` has them by its key."""
+    """Rules by place.
+
+    Attributes:
+        by: What a place is (`KEYS`).
+        rules: Key of the place, with the setting of variables where they matter → its rules.
+        variables: The variables that matter, in order.
+    """
 
     by: str
     rules: dict[str, Rules]
+    variables: tuple[str, ...] = ()
 
 
-def learn(seen: Iterable[Sight], stops: Sequence[str]) -> Frames:
-    """The frames that give every sight its parts, told apart by as little as will do; raises `UnlearnableError`."""
+def learn(seen: Iterable[Sight], stops: Sequence[str], variables: Sequence[str] = ()) -> Frames:
+    """The frames that give every sight its parts, told apart by as little as will do.
+
+    Args:
+        seen: What was seen.
+        stops: Texts of stop tokens.
+        variables: The template variables that sights' settings may have, in order.
+
+    Raises:
+        UnlearnableError: There are none.
+    """
     every = list(dict.fromkeys(seen))
     why = "no reply was seen"
-    for by, key in KEYS.items():
-        rules: dict[str, Rules] = {}
-        for sight in every:
-            _add(rules.setdefault(key(sight), Rules()), sight, stops)
-        wrong = next((s for s in every if rules[key(s)].parts(s.text, s.open) != (s.carry, s.head, s.tail)), None)
-        if wrong is None and any(rule.heads for rule in rules.values()):
-            return Frames(by, rules)
-        if wrong is not None:
-            rule = rules[key(wrong)]
-            why = f"the frame of {wrong} cannot be told: {rule.parts(wrong.text, wrong.open)} by {rule}"
+    for by, set_apart in product(KEYS, (False, True)):
+        rules, wrong = _rules(every, [KEYS[by](s) + s.setting * set_apart for s in every], stops)
+        if not wrong and any(rule.heads for rule in rules.values()):
+            return Frames(by, rules, tuple(variables) if set_apart else ())
+        why = wrong or why
     raise UnlearnableError(why)
+
+
+def _rules(seen: Sequence[Sight], keys: Sequence[str], stops: Sequence[str]) -> tuple[dict[str, Rules], str]:
+    """Rules by the keys of what was seen, and what they get wrong."""
+    rules: dict[str, Rules] = {}
+    for key, sight in zip(keys, seen, strict=True):
+        _add(rules.setdefault(key, Rules()), sight, stops)
+    for key, sight in zip(keys, seen, strict=True):
+        rule = rules[key]
+        parts = rule.parts(sight.text, sight.open)
+        if parts != (sight.carry, sight.head, sight.tail):
+            return rules, f"the frame of {sight} cannot be told: {parts} by {rule}"
+    return rules, ""
 
 
 def _add(rules: Rules, sight: Sight, stops: Sequence[str]) -> None:

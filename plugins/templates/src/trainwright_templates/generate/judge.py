@@ -16,7 +16,7 @@ _Rendered = tuple[str, list[Range]]
 
 
 def fault(original: str, candidate: str, seen: Iterable[Probe], special: Mapping[str, str]) -> str:
-    """The first difference in text or mask on the probes, in words; empty where there is none."""
+    """The first difference in text, mask or refusal on the probes, in words; empty where there is none."""
     for probe in seen:
         wrong = _wrong(original, candidate, probe, special)
         if wrong:
@@ -25,22 +25,34 @@ def fault(original: str, candidate: str, seen: Iterable[Probe], special: Mapping
 
 
 def _wrong(original: str, candidate: str, probe: Probe, special: Mapping[str, str]) -> str:
-    try:
-        text, marked = rendered(candidate, probe, special)
-        prompts = [rendered(t, probe, special, prompt=True)[0] for t in (original, candidate)]
-    except Exception as error:  # templates are programs, and transformers lets all that they raise through
-        return f"the training template raises {type(error).__name__}: {error}"
-    if text != probe.text:
-        return f"the training template renders {_where(text, probe.text)}"
-    if prompts[0] != prompts[1]:
-        return f"with a generation prompt the training template renders {_where(prompts[1], prompts[0])}"
-    if probe.spans is not None and joined(marked) != joined(probe.spans):
-        return f"the training template supervises {_parts(text, marked)}, not {_parts(text, probe.spans)}"
+    for prompt in (False, True):
+        wanted, made = (_attempt(template, probe, special, prompt) for template in (original, candidate))
+        if isinstance(made, Exception):
+            if not isinstance(wanted, Exception):
+                return f"the training template raises {type(made).__name__}: {made}"
+        elif isinstance(wanted, Exception):
+            return f"the training template accepts what the original refuses ({wanted})"
+        elif made[0] != (text := wanted[0] if prompt or probe.text is None else probe.text):
+            how = "with a generation prompt " if prompt else ""
+            return f"{how}the training template renders {_where(made[0], text)}"
+        elif not prompt and probe.spans is not None and joined(made[1]) != joined(probe.spans):
+            return f"the training template supervises {_parts(made[0], made[1])}, not {_parts(made[0], probe.spans)}"
     return ""
 
 
+def _attempt(template: str, probe: Probe, special: Mapping[str, str], prompt: bool) -> _Rendered | Exception:
+    try:
+        return rendered(template, probe, special, prompt)
+    except Exception as error:  # templates are programs, and transformers lets all that they raise through
+        return error
+
+
 def rendered(template: str, probe: Probe, special: Mapping[str, str], prompt: bool = False) -> _Rendered:
-    """Text and generation ranges, as transformers' `apply_chat_template` computes them."""
+    """Text and generation ranges, as transformers' `apply_chat_template` computes them.
+
+    Raises:
+        Exception: Whatever the template raises.
+    """
     from transformers.utils.chat_template_utils import render_jinja_template
 
     texts, ranges = render_jinja_template(
@@ -50,6 +62,7 @@ def rendered(template: str, probe: Probe, special: Mapping[str, str], prompt: bo
         return_assistant_tokens_mask=True,
         add_generation_prompt=prompt,
         **special,
+        **probe.variables,
     )
     return texts[0], ranges[0]
 

@@ -18,7 +18,7 @@ _PRINT = """\
   {%- set tw_piece = tw_part[1:] -%}
   {%- if tw_piece -%}
     {%- set tw_next = loop.nextitem[0] if not loop.last else '' -%}
-    {%- set tw_rule = tw_rules.get(KEY, tw_rules.get(tw_kind, [[], [], []])) -%}
+    {%- set tw_rule = tw_rules.get(KEY, [[], [], []]) -%}
     {%- set tw_at = namespace(carry=0, start=-1, end=0) -%}
     {%- if tw_state.open -%}
       {%- for tw_carry in tw_rule[2] if tw_piece.startswith(tw_carry) and not tw_at.carry -%}
@@ -63,8 +63,14 @@ _KEY = {
 def written(source: str, mark: str, fields: str, frames: Frames) -> str:
     """The training template of an original, for frames learnt with these marks."""
     marked = with_marks(source.removesuffix("\n"), mark, fields)
-    ending = _PRINT.replace("RULES", _rules(frames)).replace("MARK", mark).replace("KEY", _KEY[frames.by])
+    key = " ~ ".join([f"({_KEY[frames.by]})", *map(_setting, frames.variables)])
+    ending = _PRINT.replace("RULES", _rules(frames)).replace("MARK", mark).replace("KEY", key)
     return f"{_HEAD}{marked}{ending}"
+
+
+def _setting(variable: str) -> str:
+    """A jinja expression: a variable as `frames.setting_of` writes it, nothing where it is not set."""
+    return f"('|{variable}=' ~ {variable} if {variable} is defined else '')"
 
 
 def _rules(frames: Frames) -> str:

@@ -6,6 +6,7 @@ import hashlib
 from collections.abc import Mapping, Sequence
 from datetime import datetime
 from functools import cached_property
+from types import MappingProxyType
 from typing import Any, TypeAlias
 
 import jinja2
@@ -77,7 +78,12 @@ class Template:
         return jinja2.Template.from_code(environment, code, environment.make_globals(None))
 
     def render(
-        self, messages: Sequence[Message], *, tools: Sequence[Any] | None = None, prompt: bool = False, **variables: Any
+        self,
+        messages: Sequence[Message],
+        *,
+        tools: Sequence[Any] | None = None,
+        prompt: bool = False,
+        variables: Mapping[str, Any] = MappingProxyType({}),
     ) -> str:
         """The text of a conversation.
 
@@ -85,15 +91,21 @@ class Template:
             messages: What was said.
             tools: The tools on offer, as JSON schemas.
             prompt: Whether to add the generation prompt (`add_generation_prompt`).
-            **variables: Further variables of the template (`enable_thinking`, …).
+            variables: Further variables of the template (`enable_thinking`, …).
 
         Raises:
             RenderError: The template rejects the conversation.
         """
-        return self.run(self._compiled, prepared(messages), tools=tools, prompt=prompt, **variables)
+        return self.run(self._compiled, prepared(messages), tools=tools, prompt=prompt, variables=variables)
 
     def run(
-        self, compiled: jinja2.Template, messages: Sequence[Message], *, tools: Any, prompt: bool, **variables: Any
+        self,
+        compiled: jinja2.Template,
+        messages: Sequence[Message],
+        *,
+        tools: Any,
+        prompt: bool,
+        variables: Mapping[str, Any] = MappingProxyType({}),
     ) -> str:
         """`render` with a version of the template, on messages that are `prepared`.
 
