@@ -114,29 +114,6 @@ def test_inside_a_cuda_graph(function, reference, trained, memory, dtype):
     assert all(torch.equal(a, b) for a, b in zip(captured, again, strict=True))
 
 
-@pytest.mark.parametrize("vocabulary", [16_384, 16_385, 150_000])
-@pytest.mark.parametrize("options", [{}, {"softcap": 8.0, "scale": 1.7}, {"dft": True}], ids=["plain", "capped", "dft"])
-def test_rows_that_several_programs_share(vocabulary, options):
-    """More rows than programs run at once; the same bits every time."""
-    problem = make(700, vocabulary, 32, dtype=torch.bfloat16, bias=True).to("cuda")
-    problem.targets[:3] = torch.tensor([0, vocabulary - 1, min(16_384, vocabulary - 1)])
-    run = lambda function, subject, **more: subject.run(function, statistics=True, **options, **more)
-    first, second = (run(linear_nll, problem, chunk_size=350) for _ in range(2))
-    gradients = [
-        torch.autograd.grad(result.loss, problem.trained, torch.tensor(0.37).cuda()) for result in (first, second)
-    ]
-    assert all(torch.equal(a, b) for a, b in zip((*first, *gradients[0]), (*second, *gradients[1]), strict=True))
-    exact, plain = problem.to(torch.float64), run(linear_nll_reference, problem)
-    true = run(linear_nll_reference, exact)
-    assert torch.equal(first.top1, plain.top1)
-    assert_as_exact_as(
-        [first.nll, first.entropy, *gradients[0]],
-        [plain.nll, plain.entropy, *torch.autograd.grad(plain.loss, problem.trained, torch.tensor(0.37).cuda())],
-        [true.nll, true.entropy, *torch.autograd.grad(true.loss, exact.trained, torch.tensor(0.37).cuda().double())],
-        torch.bfloat16,
-    )
-
-
 @pytest.mark.parametrize("chunk_size", [None, 18_000])
 def test_more_logits_than_32_bits_count(chunk_size):
     """18,000 × 120,000 logits; the last tokens and the last of the vocabulary are where indices would wrap."""

@@ -59,7 +59,9 @@ def assert_exact(problem: Problem, **options) -> None:
 @pytest.mark.parametrize("bias", [False, True], ids=["", "bias"])
 @pytest.mark.parametrize("trained", [False, True], ids=["frozen", "trained"])
 def test_transforms(dtype, transform, bias, trained, memory):
-    assert_exact(make(11, 61, 17, dtype=dtype, bias=bias, trained=trained), chunk_size=8, memory=memory, **transform)
+    tokens = 11 if dtype == torch.float32 else 200  # too few, and errors of roundings compare by luck
+    problem = make(tokens, 61, 17, dtype=dtype, bias=bias, trained=trained)
+    assert_exact(problem, chunk_size=-(-tokens * 8 // 11), memory=memory, **transform)
 
 
 @pytest.mark.parametrize("dtype", DTYPES, ids=str)

@@ -68,25 +68,16 @@ class Totals:
             add(total, gradient.t(), operand.to(total.dtype), fresh=fresh)
 
 
-def empty_gradients(
-    needs: Needs,
-    head: Head,
-    plan: Plan,
-    dtypes: Sequence[torch.dtype | None] | None = None,
-) -> Gradients:
-    """Memory for the gradients that are wanted: zeros for bias, unwritten for the others if there are tokens.
-
-    Without `dtypes`, in fp32 or fp64, as sums over tiles are.
-    """
-    wide = (plan.wide,) * len(Gradients._fields)
-    kinds = dict(zip(Gradients._fields, dtypes or wide, strict=True))
+def empty_gradients(needs: Needs, head: Head, plan: Plan) -> Gradients:
+    """Memory for the gradients that are wanted: zeros for bias, unwritten for the others if there are tokens."""
+    device, dtype = head.hidden.device, plan.wide
 
     def make(name: str) -> Tensor | None:
         operand = getattr(head, name)
         if not getattr(needs, name):
             return None
         zeros = name == "bias" or not len(head.targets)
-        return (torch.zeros if zeros else torch.empty)(operand.shape, dtype=kinds[name], device=head.hidden.device)
+        return (torch.zeros if zeros else torch.empty)(operand.shape, dtype=dtype, device=device)
 
     return Gradients(*map(make, Gradients._fields))
 

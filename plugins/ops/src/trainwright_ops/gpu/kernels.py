@@ -25,9 +25,6 @@ TOTAL = tl.constexpr(8)  # sum of y
 SQUARES = tl.constexpr(9)  # sum of exp(2 · (y - reference))
 STATE_ROWS = 10
 
-# What `differentiate_rows` says of a part of a row: highest y, and OTHERS, TARGET, WEIGHTED and BEFORE of the part.
-PART_VALUES = tl.constexpr(5)
-
 # How far a logit may lie above the reference: sums of such exponentials, and of their squares, are far from overflow.
 _HEADROOM = tl.constexpr(20.0)
 _LOG2E = tl.constexpr(1.4426950408889634)
@@ -159,78 +156,69 @@ def differentiate_rows(
     targets_ptr,  # (n,)
     state_ptr,  # (STATE_ROWS, n)
     state_stride,
-    parts_ptr,  # (n, PART_VALUES, PARTS), unwritten
-    arrivals_ptr,  # (n + 1,), int32 zeros; the last one numbers the programs
-    rows,
     vocabulary,
     inner,
     outer,
     CAP: tl.constexpr,
     DFT: tl.constexpr,
     STATISTICS: tl.constexpr,
-    PARTS: tl.constexpr,
-    PADDED_PARTS: tl.constexpr,  # the next power of two
-    WIDTH: tl.constexpr,
+    BLOCK: tl.constexpr,
 ):
-    """Overwrite whole rows by `d(-logp) / d products / factor`, times p(target) with DFT, reading each once.
+    """Overwrite whole rows by `d(-logp) / d products / factor`, times p(target) with DFT; two passes over each.
 
-    A row is the work of `PARTS` programs. Each holds its columns in registers, says what it found in `parts`, and waits
-    for the others of its row. Programs are numbered as they start, so that those waited for have started or will: the
-    caller sees to it that as many as a row has parts run at once.
+    The first keeps a maximum and a sum for each lane, so that no step waits for another lane; the second goes
+    backwards, where the caches still hold what the first read last.
     """
-    ticket = tl.atomic_add(arrivals_ptr + rows, 1)
-    row, part = (ticket // PARTS).to(tl.int64), ticket % PARTS
+    row = tl.program_id(0).to(tl.int64)
     tile_ptr += row * tile_stride
     state_ptr += row
     target_column = tl.load(targets_ptr + row).to(tl.int32)
-    columns = part * WIDTH + tl.arange(0, WIDTH)
-    inside = columns < vocabulary
-    is_target = columns == target_column
-    products = tl.load(tile_ptr + columns, mask=inside, other=0.0)
-    y = tl.where(inside, _logits(products.to(tl.float32), inner, outer, CAP), -float("inf"))
-    highest = tl.max(y, 0)
-    rest = tl.where(is_target, 0.0, _exp(y - highest))
-    parts_ptr += row * PART_VALUES * PARTS
-    tl.store(parts_ptr + part, highest)
-    tl.store(parts_ptr + PARTS + part, tl.sum(rest, 0))
-    tl.store(parts_ptr + 2 * PARTS + part, tl.max(tl.where(is_target, y, -float("inf")), 0))
-    if STATISTICS:
-        tl.store(parts_ptr + 3 * PARTS + part, tl.sum(tl.where(inside, rest * (y - highest), 0.0), 0))
-        tl.store(parts_ptr + 4 * PARTS + part, tl.max(tl.where(columns < target_column, y, -float("inf")), 0))
-    if PARTS > 1:
-        tl.debug_barrier()
-        tl.atomic_add(arrivals_ptr + row, 1, sem="release")
-        while tl.atomic_add(arrivals_ptr + row, 0, sem="acquire") < PARTS:
-            pass
-    lanes = tl.arange(0, PADDED_PARTS)
-    there = lanes < PARTS
-    peaks = tl.load(parts_ptr + lanes, mask=there, other=-float("inf"), volatile=True)
-    sums = tl.load(parts_ptr + PARTS + lanes, mask=there, other=0.0, volatile=True)
-    at_targets = tl.load(parts_ptr + 2 * PARTS + lanes, mask=there, other=-float("inf"), volatile=True)
-    reference = tl.max(peaks, 0)
-    shrink = tl.where(there, _exp(peaks - reference), 0.0)
-    remaining = tl.sum(sums * shrink, 0)
-    y_target = tl.max(at_targets, 0)
+    target = tl.load(tile_ptr + target_column).to(tl.float32)
+    y_target = _logits(target, inner, outer, CAP)
+    tl.debug_barrier()
+    highest = tl.full([BLOCK], -1e30, tl.float32)
+    others = tl.zeros([BLOCK], tl.float32)
+    weighted = tl.zeros([BLOCK], tl.float32)
+    before = tl.full([BLOCK], -float("inf"), tl.float32)
+    for start in range(0, vocabulary, BLOCK):
+        columns = start + tl.arange(0, BLOCK)
+        inside = columns < vocabulary
+        products = tl.load(tile_ptr + columns, mask=inside, other=0.0, eviction_policy="evict_last").to(tl.float32)
+        y = tl.where(inside, _logits(products, inner, outer, CAP), -float("inf"))
+        raised = tl.maximum(highest, y)
+        shrink = _exp(highest - raised)
+        exponentials = _exp(y - raised)
+        rest = tl.where(columns == target_column, 0.0, exponentials)
+        if STATISTICS:
+            weighted = (weighted + (highest - raised) * others) * shrink + tl.where(inside, rest * (y - raised), 0.0)
+            before = tl.maximum(before, tl.where(columns < target_column, y, -float("inf")))
+        others = others * shrink + rest
+        highest = raised
+    reference = tl.max(highest, 0)
+    shrink = _exp(highest - reference)
+    remaining = tl.sum(others * shrink, 0)
     at_target = _exp(y_target - reference)
     log_sum = tl.log(remaining + at_target)
-    if part == 0:
-        tl.store(state_ptr + REFERENCE * state_stride, reference)
-        tl.store(state_ptr + OTHERS * state_stride, remaining)
-        tl.store(state_ptr + TARGET * state_stride, y_target)
-        if STATISTICS:
-            weighted = tl.load(parts_ptr + 3 * PARTS + lanes, mask=there, other=0.0, volatile=True)
-            weighted += tl.where(there, peaks - reference, 0.0) * sums
-            before = tl.load(parts_ptr + 4 * PARTS + lanes, mask=there, other=-float("inf"), volatile=True)
-            tl.store(state_ptr + WEIGHTED * state_stride, tl.sum(weighted * shrink, 0))
-            tl.store(state_ptr + HIGHEST * state_stride, reference)
-            tl.store(state_ptr + BEFORE * state_stride, tl.max(before, 0))
+    tl.store(state_ptr + REFERENCE * state_stride, reference)
+    tl.store(state_ptr + OTHERS * state_stride, remaining)
+    tl.store(state_ptr + TARGET * state_stride, y_target)
+    if STATISTICS:
+        weighted = (weighted + (highest - reference) * others) * shrink
+        tl.store(state_ptr + WEIGHTED * state_stride, tl.sum(weighted, 0))
+        tl.store(state_ptr + HIGHEST * state_stride, reference)
+        tl.store(state_ptr + BEFORE * state_stride, tl.max(before, 0))
+    factor = at_target / (remaining + at_target) if DFT else 1.0
     missing = remaining / (remaining + at_target)
-    gradient = tl.where(is_target, -missing, _exp(y - reference - log_sum))
-    if DFT:
-        gradient *= at_target / (remaining + at_target)
-    if CAP:
-        gradient *= _slope(products.to(tl.float32), inner)
-    tl.store(tile_ptr + columns, gradient.to(tile_ptr.dtype.element_ty), mask=inside, cache_modifier=".cs")
+    blocks = tl.cdiv(vocabulary, BLOCK)
+    for index in range(0, blocks):
+        columns = (blocks - 1 - index) * BLOCK + tl.arange(0, BLOCK)
+        inside = columns < vocabulary
+        products = tl.load(tile_ptr + columns, mask=inside, other=0.0, eviction_policy="evict_first").to(tl.float32)
+        probs = _exp(_logits(products, inner, outer, CAP) - reference - log_sum)
+        gradient = tl.where(columns == target_column, -missing, probs) * factor
+        if CAP:
+            gradient *= _slope(products, inner)
+        tl.store(tile_ptr + columns, gradient.to(tile_ptr.dtype.element_ty), mask=inside, cache_modifier=".cs")
 
 
 @triton.jit

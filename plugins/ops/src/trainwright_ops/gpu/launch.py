@@ -13,9 +13,6 @@ from trainwright_ops.gpu import kernels
 from trainwright_ops.plan import Plan
 from trainwright_ops.transform import Transform
 
-# Columns that a program holds in registers, 32 a thread.
-_PART = 16384
-
 
 def fold(
     tile: Tensor,  # (n, width)
@@ -46,14 +43,10 @@ def differentiate_rows(
     dft: bool,
 ) -> None:
     """Turn whole rows of products into gradients, and note what is known of the tokens."""
-    rows, vocabulary = tile.shape
-    width = _part(vocabulary, tile.device)
-    parts = triton.cdiv(vocabulary, width)
-    _launch(kernels.differentiate_rows, (rows * parts,), tile.device)(
-        tile, tile.stride(0), targets, state, state.stride(0),
-        state.new_empty(rows, kernels.PART_VALUES.value, parts), targets.new_zeros(rows + 1, dtype=torch.int32),
-        rows, vocabulary, *_constants(plan.transform), DFT=dft, STATISTICS=bool(plan.statistics),
-        PARTS=parts, PADDED_PARTS=triton.next_power_of_2(parts), WIDTH=width, num_warps=_warps(width, 16),
+    block = _block(tile.shape[1], 4096)
+    _launch(kernels.differentiate_rows, (len(tile),), tile.device)(
+        tile, tile.stride(0), targets, state, state.stride(0), tile.shape[1], *_constants(plan.transform),
+        DFT=dft, STATISTICS=bool(plan.statistics), BLOCK=block, num_warps=_warps(block, 32),
     )  # fmt: skip
 
 
@@ -101,21 +94,6 @@ def _constants(transform: Transform) -> tuple[float, float, bool]:
     if transform.softcap is None:
         return 0.0, transform.factor, False
     return transform.scale / transform.softcap, transform.softcap / transform.temperature, True
-
-
-def _part(vocabulary: int, device: torch.device) -> int:
-    """Columns of a part of a row, which its programs hold in registers.
-
-    The programs of a row wait for each other and must all fit the device at once; each multiprocessor takes one at
-    least. The interpreter runs one after the other: there a row has one part.
-    """
-    whole: int = triton.next_power_of_2(vocabulary)
-    if device.type == "cpu":
-        return whole
-    width = min(_PART, whole)
-    while width * torch.cuda.get_device_properties(device).multi_processor_count < vocabulary:
-        width *= 2
-    return width
 
 
 def _block(width: int, most: int) -> int:

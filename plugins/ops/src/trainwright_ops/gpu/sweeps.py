@@ -18,9 +18,9 @@ from trainwright_ops.gpu.tiling import (
     recomputed_bytes,
     whole_rows,
 )
-from trainwright_ops.gradients import empty_gradients, finished, operand_dtypes
+from trainwright_ops.gradients import empty_gradients, operand_dtypes
 from trainwright_ops.plan import Gradients, Head, Measured, Plan
-from trainwright_ops.products import add
+from trainwright_ops.products import add, finish, product
 from trainwright_ops.weights import gather, rows
 
 # Tokens of a tile where the vocabulary is cut: long products, whose results still fit the caches.
@@ -95,7 +95,7 @@ def _add_directions(
 
 def sums(head: Head, plan: Plan, *, dft: bool) -> tuple[Measured, Gradients]:
     """Also the gradients of the summed negative log-likelihood over `factor`, in fp32."""
-    head, state = cast(head, plan), new_state(head)
+    head, state = cast(head, plan, hidden=False), new_state(head)  # hidden is cast tile by tile
     weight = rows(head.weight, 0, head.weight.shape[0], plan.dtype)
     total = empty_gradients(plan.needs, head, plan)
     tiling = whole_rows(head, plan)
@@ -106,7 +106,7 @@ def sums(head: Head, plan: Plan, *, dft: bool) -> tuple[Measured, Gradients]:
         _add_per_token(total, tile, head, weight, tokens, columns)
         _add_summed(total, tile, head, tokens, columns)
         if total.weight is not None:
-            add(total.weight, tile.t(), head.hidden[tokens], fresh=tokens.start == 0)
+            add(total.weight, tile.t(), head.hidden[tokens].to(plan.dtype), fresh=tokens.start == 0)
     return measured(state, plan.statistics, head.weight.shape[0]), total
 
 
@@ -118,33 +118,51 @@ def recompute(
 ) -> Gradients:
     """Gradients of `Σ upstream · logps` in the dtypes of the operands, from logits that are computed again or kept.
 
-    Kept products are used up, and what follows from them is written once: there is nothing to sum over tiles.
+    Kept products are used up, and the weight's gradient is written once: there is nothing to sum over tiles.
     """
     dtypes, head = operand_dtypes(head), cast(head, plan)
     assert known.normalizers is not None
-    weights = (upstream * -plan.transform.factor).float()
-    state = torch.cat((known.normalizers, -known.logps.expm1().unsqueeze(0), weights.unsqueeze(0)))
-    kept = known.products
-    total = empty_gradients(plan.needs._replace(weight=False), head, plan, None if kept is None else dtypes)
-    if kept is None:
+    factors = (upstream * -plan.transform.factor).float().unsqueeze(1)
+    ones = torch.ones_like(factors)
+    inside, factors = (factors, ones) if plan.lowest else (ones, factors)
+    state = torch.cat((known.normalizers, -known.logps.expm1().unsqueeze(0), inside.t()))
+    weighted = head if plan.lowest else _weighted(head, plan, factors)
+    total = empty_gradients(plan.needs._replace(weight=False), head, plan)
+    if known.products is None:
         tiling = blocks(head, plan, tokens=_RECOMPUTED_TOKENS, size=recomputed_bytes(head, plan))
     else:
-        tiling = one_tile(head, kept)
+        tiling = one_tile(head, known.products)
     weight_gradient = BlockwiseGradient(head.weight, tiling) if plan.needs.weight else None
     for columns in tiling.columns:
         weight = rows(head.weight, columns.start, columns.stop, plan.dtype)
         for tokens in tiling.tokens:
-            if kept is None:
+            if known.products is None:
                 tile = _products(tiling, head, weight, tokens, columns)
             else:
                 tile = tiling.tile(tokens, columns)
             launch.differentiate(tile, head.targets[tokens], state[:, tokens], plan.transform, columns.start)
             _add_per_token(total, tile, head, weight, tokens, columns)
-            _add_summed(total, tile, head, tokens, columns)
+            _add_summed(total, tile, weighted, tokens, columns, factors)
             if weight_gradient is not None:
-                weight_gradient.add(columns, tile, head.hidden[tokens], tokens)
-    result = finished(total, 1.0, dtypes, keep=False) if kept is None else total
+                weight_gradient.add(columns, tile, weighted.hidden[tokens], tokens)
+    left: tuple[Tensor | float, ...] = (factors, 1.0, 1.0, factors, 1.0)  # sums over tokens have their factors already
+    pieces = zip(total, left, dtypes, strict=True)
+    result = Gradients(*(finish(sum_, factor, dtype, keep=False) for sum_, factor, dtype in pieces))
     return result if weight_gradient is None else result._replace(weight=weight_gradient.total)
+
+
+def _weighted(
+    head: Head,
+    plan: Plan,
+    factors: Tensor,  # (N, 1), fp32
+) -> Head:
+    """The operands of each token times its factor; `lowest` has it in the tile, which takes no memory.
+
+    There it costs accuracy: the gradient at an unlikely target is next to -1, which rounding leaves alone.
+    """
+    hidden = finish(head.hidden, factors, plan.dtype) if plan.needs.weight else None
+    low = finish(head.low, factors, plan.dtype) if plan.needs.up else None
+    return head._replace(hidden=head.hidden if hidden is None else hidden, low=low)
 
 
 def _add_per_token(
@@ -168,30 +186,48 @@ def _add_summed(
     head: Head,
     tokens: slice,
     columns: slice,
+    factors: Tensor | None = None,  # (N, 1); what low was multiplied by
 ) -> None:
     """Gradients of thin operands, summed over tokens."""
     if total.bias is not None:
-        total.bias[columns] += tile.sum(0, dtype=total.bias.dtype)
+        if factors is None:
+            total.bias[columns] += tile.sum(0, dtype=total.bias.dtype)
+        else:
+            total.bias[columns] += _weighted_sum(tile, factors[tokens])
     if total.up is not None and head.low is not None:
         add(total.up[columns], tile.t(), head.low[tokens], fresh=tokens.start == 0)
 
 
-def cast(head: Head, plan: Plan) -> Head:
-    """The operands in the products' dtype; the weight's rows are cast where they are used."""
+def _weighted_sum(
+    tile: Tensor,  # (n, width)
+    factors: Tensor,  # (n, 1), fp32
+) -> Tensor:
+    """Sum of the rows times their factors, `(width,)`, fp32: each factor as what 16 bits hold of it, and the rest."""
+    most = factors.to(tile.dtype)
+    pairs = torch.cat((most, (factors - most).to(tile.dtype)), 1)
+    sums = torch.empty(tile.shape[1], 2, device=tile.device)
+    product(tile.t(), pairs, out=sums)
+    return sums.sum(1)
+
+
+def cast(head: Head, plan: Plan, *, hidden: bool = True) -> Head:
+    """The operands in the products' dtype, hidden only if asked; the weight's rows are cast where they are used."""
 
     def to(operand: Tensor | None) -> Tensor | None:
         return None if operand is None else operand.to(plan.dtype)
 
-    return head._replace(hidden=head.hidden.to(plan.dtype), bias=to(head.bias), low=to(head.low), up=to(head.up))
+    states = head.hidden.to(plan.dtype) if hidden else head.hidden
+    return head._replace(hidden=states, bias=to(head.bias), low=to(head.low), up=to(head.up))
 
 
 def _products(tiling: Tiling, head: Head, weight: Tensor, tokens: slice, columns: slice) -> Tensor:
     """The head's products with these columns, `(n, width)`, in the memory of the last tile."""
     tile = tiling.tile(tokens, columns)
+    hidden = head.hidden[tokens].to(tile.dtype)
     if head.bias is None:
-        torch.mm(head.hidden[tokens], weight.t(), out=tile)
+        torch.mm(hidden, weight.t(), out=tile)
     else:
-        torch.addmm(head.bias[columns], head.hidden[tokens], weight.t(), out=tile)
+        torch.addmm(head.bias[columns], hidden, weight.t(), out=tile)
     if head.low is not None and head.up is not None:
         tile.addmm_(head.low[tokens], head.up[columns].t())
     return tile

@@ -69,7 +69,7 @@ def whole_rows(head: Head, plan: Plan) -> Tiling:
     row = _padded(head.weight.shape[0])
     longest, size = _FROZEN_ROWS, 400 * _MIB
     if plan.needs.weight:
-        longest, size = _TRAINED_ROWS, size + head.weight.shape.numel() * plan.dtype.itemsize
+        longest, size = _TRAINED_ROWS, size + _rounded_bytes(head)
     longest = min(plan.chunk_size or min(longest, size // plan.dtype.itemsize // row), max(len(head.targets), 1))
     step, memory = _reserve(len(head.targets), row, longest, 1, head, plan)
     return Tiling(list(_slices(len(head.targets), step)), [slice(0, head.weight.shape[0])], memory)
@@ -83,7 +83,7 @@ def keeps(head: Head, plan: Plan) -> bool:
     tokens, vocabulary = len(head.targets), head.weight.shape[0]
     if plan.lowest or not plan.needs.head or not tokens or (plan.chunk_size or tokens) < tokens:
         return False
-    most = 400 * _MIB + (4 * head.weight.shape.numel() if plan.needs.weight else 0)
+    most = 400 * _MIB + (2 * _rounded_bytes(head) if plan.needs.weight else 0)
     return tokens * _padded(vocabulary) * plan.dtype.itemsize <= most
 
 
@@ -114,6 +114,12 @@ def recomputed_bytes(head: Head, plan: Plan) -> int:
     if plan.lowest:
         return min(max(hidden, 16 * _MIB), 96 * _MIB)
     return 400 * _MIB + (head.weight.shape.numel() * plan.dtype.itemsize // 2 if plan.needs.weight else 0)
+
+
+def _rounded_bytes(head: Head) -> int:
+    """What a weight's gradient takes beside its fp32 sum: nothing where that is its dtype."""
+    numel: int = head.weight.shape.numel()
+    return 0 if head.weight.dtype == torch.float32 else numel * head.weight.dtype.itemsize
 
 
 def _reserve(length: int, other: int, longest: int, unit: int, head: Head, plan: Plan) -> tuple[int, Tensor]:
