@@ -60,9 +60,11 @@ class Runner:
 
     def close(self) -> None:
         """Free the model, and an adapter that was there for it only."""
+        held = self._model is not None
         self._model = self._trainer.ref_model = None
         private.drop_reference_adapter(self._trainer)
-        gc.collect()
+        if held:  # half a second, with all that is imported
+            gc.collect()
         if torch.cuda.is_available():
             torch.cuda.empty_cache()
 
