@@ -7,7 +7,14 @@ import time
 from functools import cache
 from importlib.resources import files
 
+from trl import GRPOTrainer
+
 from trainwright.testing import tiny_model, tiny_tokenizer
+from trainwright.trainer.episodes import Episodes
+
+
+class SideBySide(Episodes, GRPOTrainer):
+    """As a user has it without a config."""
 
 
 def all_ended(server, environment, within=10.0):

@@ -3,16 +3,11 @@
 import re
 
 import pytest
-from ors_scripted import all_ended, say, trainer
+from ors_scripted import SideBySide, all_ended, say, trainer
 from trl import GRPOTrainer
 
-from trainwright.trainer.episodes import Episodes
 from trainwright_ors import episode, rollout
 from trainwright_ors.client import OrsError
-
-
-class SideBySide(Episodes, GRPOTrainer):
-    """As a user has it without a config."""
 
 
 def adds(prompt, turn):
