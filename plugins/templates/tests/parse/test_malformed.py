@@ -252,8 +252,12 @@ def test_a_tool_without_parameters_may_be_called_without_arguments():
     [
         ("hermes", "Write <tool_call> before a call and </tool_call> after it."),
         ("hermes", "The tag is `<tool_call>`."),
+        ("hermes", 'Use the "<tool_call>" tag, then [this].'),
+        ("hermes", "<tool_call>[1] is what I write."),
         ("xml_function", "Use <tool_call> and <function=name> as tags."),
         ("glm", "Write <tool_call> before a call and </tool_call> after it."),
+        ("glm", "Begin with <tool_call>."),
+        ("mistral_args", "Begin with [TOOL_CALLS]."),
         ("llama_json", 'An object such as {"name": "someone", "age": 3} is JSON.'),
         ("pythonic", "See [the list (of all)] and [x(1)](http://x)."),
         ("lfm", "The marker <|tool_call_start|> starts calls."),
@@ -272,3 +276,15 @@ def test_nothing_gives_an_empty_response():
 
     for name in format_names():
         assert to_message(read(name, "")) == {"role": "assistant", "content": ""}
+
+
+@pytest.mark.parametrize("depth", [400, 3000, 200_000])
+def test_values_that_are_nested_too_deeply_to_be_written_again_are_none(depth):
+    nested = "[" * depth + "]" * depth
+    for format in JSON_CALLS:
+        for arguments in (f'{{"city": {nested}}}', '"{\\"city\\": ' + nested + '}"'):
+            assert read(format, JSON_CALLS[format] % arguments).usable_calls == ()
+    for format, (begin, end) in TAGGED_CALLS.items():
+        text = (begin % nested + end).replace(f"'{nested}'", nested).replace(f'<|"|>{nested}<|"|>', nested)
+        for call in Parser(format)(text).usable_calls:
+            assert call.arguments == {"city": nested}

@@ -245,3 +245,19 @@ def test_content_around_calls_is_kept():
     call = '<tool_call>{"name": "get_weather", "arguments": {"city": "Paris"}}</tool_call>'
     response = Parser("hermes", TOOLS)(f"First.\n{call}\n{call}\nLast.<|im_end|>\n")
     assert (response.content, len(response.calls)) == ("First.\nLast.", 2)
+
+
+@pytest.mark.parametrize(
+    "arguments", ['{"city": "\\ud83c"}', "{'city': '\\ud83c'}", '{"city": "a\\udf89", "parts": ["\\ud83c"]}']
+)
+def test_half_a_character_is_none(arguments):
+    (call,) = Parser("hermes", TOOLS)(
+        f'<tool_call>{{"name": "get_weather", "arguments": {arguments}}}</tool_call>'
+    ).calls
+    assert call.usable
+    assert "\ufffd".encode() in str(call.arguments).encode()
+
+
+def test_two_escaped_halves_are_a_character():
+    text = '<tool_call>{"name": "get_weather", "arguments": {"city": "\\ud83c\\udf89"}}</tool_call>'
+    assert calls(Parser("hermes", TOOLS)(text)) == [("get_weather", {"city": "🎉"})]

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 from .calls import Reading
 from .jsons import Part, read_json
+from .literal import load_json
 from .source import Source, skip_space
 from .tools import Tools
 
@@ -37,7 +37,7 @@ def read_arguments(
     string = _STRING.match(source.text, at)
     if string:
         try:
-            part = Part(json.loads(string[0], strict=False), string.end(), "ok")
+            part = Part(load_json(string[0], strict=False), string.end(), "ok")
         except ValueError:
             part = Part(None, string.end(), "malformed", "neither JSON nor Python")
     else:
@@ -60,8 +60,8 @@ def fill_arguments(reading: Reading, arguments: Any, tools: Tools) -> None:
     """Put `arguments` into a reading: an object, a string that holds one, or nothing where the tool needs nothing."""
     if isinstance(arguments, str):
         try:
-            arguments = json.loads(arguments) if arguments.strip() else None
-        except (ValueError, RecursionError):
+            arguments = load_json(arguments) if arguments.strip() else None
+        except ValueError:
             reading.fail("the arguments are a string that is not JSON")
             return
         reading.slip("the arguments are a JSON string")

@@ -19,7 +19,10 @@ _NEXT = re.compile(re.escape(_START))
 _BEGIN = re.compile(r"<\|(?:start|channel|message)\|>|\A\s*+(?:to=|assistant\s*+(?=to=|<\|))")
 _RECIPIENT = re.compile(r"\bto=(?:functions\.)?([^\s<]+)")
 _CHANNEL = re.compile(r"<\|channel\|>\s*(\w+)")
-_HEADER = 256  # characters that a header may have where no message follows it
+# A header, perhaps cut, behind which no message follows.
+_CUT = re.compile(
+    r"(?:<\|start\|>)?(?:assistant)?(?:\s*+(?:<\|channel\|>\s*+\w*+|to=[^\s<]*+|<\|constrain\|>\s*+\w*+|json))*+\s*+\Z"
+)
 
 
 @dataclass(frozen=True)
@@ -75,14 +78,15 @@ class _Scan:
         return self.body(start, at + len(_MESSAGE), begun + self.text[start:at])
 
     def without_body(self, start: int) -> None:
-        """A header with a recipient is a call that was cut, another one says nothing; what is longer is text."""
-        recipient = _RECIPIENT.search(self.text, start, start + _HEADER)
-        if recipient:
+        """A header that is cut: with a recipient a call, else it says nothing; what is no header is text."""
+        header = _CUT.match(self.text, skip_space(self.text, start))
+        recipient = _RECIPIENT.search(header[0]) if header else None
+        if header is None:
+            self.say(start, len(self.text))
+        elif recipient:
             reading = Reading(recipient[1])
             reading.fail("the text ends before the arguments", "truncated")
             self.parts.calls.append(reading.at(self.text, start, len(self.text)))
-        elif len(self.text) - start > _HEADER:
-            self.say(start, len(self.text))
 
     def body(self, start: int, at: int, header: str) -> int:
         """Read what is between a header and the message's end."""

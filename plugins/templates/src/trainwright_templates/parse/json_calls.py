@@ -15,6 +15,7 @@ from .tools import Tools
 
 _NAMES = ("name", "tool_name", "function", "tool")
 _ARGUMENTS = ("arguments", "parameters", "args", "tool_input")
+_START = re.compile(r"\{|\[\s*+(?:\{|\Z)|```")
 _TAIL = re.compile(r"\s*+\]?+\s*+(?:```)?+\s*+")
 _HEAD = re.compile(r'\[?\s*\{\s*"(?:name|type)"\s*:')
 _BETWEEN = re.compile(r"[\s,;]*+")
@@ -42,7 +43,7 @@ class JsonCalls:
         block = _Block(self, source, tools, start, match.end())
         if block.empty():
             return block.region
-        if not source.text.startswith(("{", "[", '"', "```"), block.at):
+        if not _START.match(source.text, block.at):
             return None
         block.read()
         return block.region

@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from .calls import Status
-from .literal import MAX_DEPTH, BadLiteralError, LiteralReader
+from .literal import MAX_DEPTH, BadLiteralError, LiteralReader, load_json
 from .source import Source
 
 # All that may stand between two brackets: strings, numbers, words, separators. What follows is a bracket, or no JSON.
@@ -105,11 +104,11 @@ def balanced(text: str, start: int, until: int | None = None) -> Extent:
 def _loaded(source: Source, start: int, stop: int) -> Part:
     text = source.text[start:stop]
     try:
-        return Part(json.loads(text), stop, "ok")
+        return Part(load_json(text), stop, "ok")
     except ValueError:
         pass
     try:  # a newline or tab written into a string as it is
-        return Part(json.loads(text, strict=False), stop, "repaired", "control characters inside a string")
+        return Part(load_json(text, strict=False), stop, "repaired", "control characters inside a string")
     except ValueError:
         return _repaired(source, start, stop, closed=False)
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from itertools import chain
 from typing import Any
 
 from .source import skip_space
@@ -15,6 +17,7 @@ _WORD = re.compile(rf"(?:true|false|null|True|False|None){_GLUED}|[A-Za-z_]\w*+"
 _KEY = re.compile(r"[^\s:=,{}\[\]()\"'<>|][^:=,{}\[\]()\"'<>|]*+")
 _QUOTED = {'"': re.compile(r'"((?:[^"\\]++|\\.)*+)"', re.S), "'": re.compile(r"'((?:[^'\\]++|\\.)*+)'", re.S)}
 _ESCAPE = re.compile(r"\\(u[0-9a-fA-F]{4}|x[0-9a-fA-F]{2}|U[0-9a-fA-F]{8}|\n|.)", re.S)
+_HALF = re.compile(r"\\u[dD][89a-fA-F]")
 _SIMPLE = {"n": "\n", "t": "\t", "r": "\r", "b": "\b", "f": "\f", "0": "\0", "\n": ""}
 WORDS = {
     "true": True, "false": False, "null": None, "True": True, "False": False, "None": None,
@@ -176,6 +179,39 @@ def _unescaped(match: re.Match[str]) -> str:
     if code in _SIMPLE:
         return _SIMPLE[code]
     return code if code in "\"'\\/" else match[0]
+
+
+def load_json(text: str, *, strict: bool = True) -> Any:
+    """The value that JSON spells, without lone halves of characters, which no file or request could hold.
+
+    Raises:
+        ValueError: It is no JSON, is nested too deeply, or has a number beyond Python's own limit on digits.
+    """
+    try:
+        value = json.loads(text, strict=strict)
+    except RecursionError as error:
+        raise ValueError("nested too deeply") from error
+    if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(value):
+        raise ValueError("nested too deeply")
+    return _paired(value) if _HALF.search(text) else value
+
+
+def _too_deep(value: Any) -> bool:
+    inside = [value] if isinstance(value, dict | list) else []
+    for _ in range(MAX_DEPTH):
+        children = chain.from_iterable(item.values() if isinstance(item, dict) else item for item in inside)
+        inside = [child for child in children if isinstance(child, dict | list)]
+    return bool(inside)
+
+
+def _paired(value: Any) -> Any:
+    if isinstance(value, str):
+        return join_surrogates(value)
+    if isinstance(value, list):
+        return [_paired(item) for item in value]
+    if isinstance(value, dict):
+        return {join_surrogates(key): _paired(item) for key, item in value.items()}
+    return value
 
 
 def join_surrogates(text: str) -> str:

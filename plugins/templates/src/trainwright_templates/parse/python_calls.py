@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import re
 from dataclasses import dataclass
 from typing import Any
 
 from .calls import MAX_CALLS, Reading, Region, ToolCall
 from .jsons import balanced
-from .literal import BadLiteralError, LiteralReader
+from .literal import BadLiteralError, LiteralReader, load_json
 from .source import Source, ends_inside, skip_space
 from .tools import Tools, schema_types
 
@@ -121,7 +120,7 @@ class PythonCalls:
             end, how = balanced(text, at)
             try:
                 if how == "whole":
-                    return json.loads(text[at:end]), end
+                    return load_json(text[at:end]), end
             except ValueError:
                 pass
             source.spend(end - at)

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from .calls import Reading
-from .literal import WORDS, BadLiteralError, LiteralReader
+from .literal import WORDS, BadLiteralError, LiteralReader, load_json
 from .source import skip_space
 
 Schema = Mapping[str, Any]
@@ -115,8 +114,8 @@ def schema_types(schema: Schema) -> set[str]:
 def spelled(text: str) -> Any:
     """The value that `text` spells in JSON, or in Python where JSON has none; the text itself where neither has."""
     try:
-        return json.loads(text)
-    except (ValueError, RecursionError):
+        return load_json(text)
+    except ValueError:
         pass
     if text.strip() in WORDS:
         return WORDS[text.strip()]
@@ -125,7 +124,7 @@ def spelled(text: str) -> Any:
     reader = LiteralReader(text)
     try:
         value, end = reader.value(0)
-    except (BadLiteralError, RecursionError):
+    except BadLiteralError:
         return text
     return value if not reader.slips and skip_space(text, end) == len(text) else text
 

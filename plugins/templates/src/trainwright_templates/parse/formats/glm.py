@@ -5,7 +5,7 @@ import re
 from trainwright_templates.parse.format import TaggedFormat, Thinking
 from trainwright_templates.parse.tagged_calls import TaggedCalls
 
-_NAME = r"(?P<name>[\w.\-:/]{1,128}+)\s*+"
+_NAME = r"(?P<name>\w[\w.\-:/]{0,127}+)\s*+"
 _GLM = re.compile(rf"(?:<tool_call>\s*+){{1,2}}{_NAME}(?=<arg_key>|</tool_call>|\Z)")
 _HUNYUAN = re.compile(
     r"(?:<tool_calls:opensource>\s*+)?<tool_call:opensource>\s*+(?P<name>[^<>\s]{1,128}+)\s*+<tool_sep:opensource>"

@@ -9,7 +9,7 @@ from trainwright_templates.parse.json_calls import JsonCalls
 _THINK = (Thinking("[THINK]", "[/THINK]"), Thinking("<think>", "</think>"))
 _LIST = re.compile(r"\[TOOL_CALLS\]")
 _NAMED = re.compile(
-    r"\[TOOL_CALLS\]\s*+(?P<name>[\w.\-:/]{1,128}+)(?:\[CALL_ID\][^\[\s]{0,128}+)?\s*+(?:\[ARGS\]|(?=\{)|\Z)"
+    r"\[TOOL_CALLS\]\s*+(?P<name>\w[\w.\-:/]{0,127}+)(?:\[CALL_ID\][^\[\s]{0,128}+)?\s*+(?:\[ARGS\]|(?=\{)|\Z)"
 )
 
 LIST = TaggedFormat("mistral", _LIST, JsonCalls(_LIST), thinking=_THINK)
