@@ -128,12 +128,15 @@ class Conversations:
         return self._engines[source]
 
     def _prepared(self, messages: Sequence[Mapping[str, Any]]) -> list[Any]:
-        """For a processor, contents as parts, as TRL gives them to it."""
+        """For a processor, texts as parts, as TRL gives them to it."""
         if self.processing_class is self.tokenizer:
             return list(messages)
-        from trl.data_utils import prepare_multimodal_messages
-
-        return list(prepare_multimodal_messages([dict(message) for message in messages]))
+        return [
+            {**message, "content": [{"type": "text", "text": message["content"]}]}
+            if isinstance(message.get("content"), str)
+            else message
+            for message in messages
+        ]
 
     def _enforce(self, notes: Sequence[Note]) -> None:
         for note in notes:

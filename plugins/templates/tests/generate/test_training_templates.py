@@ -104,6 +104,9 @@ def test_the_judge_finds_a_variable_that_only_the_original_reads() -> None:
     reads = CHATML.replace("{% endfor %}", "{% endfor %}{% if short %}{{- 'Be short.' }}{% endif %}")
     template = Template(reads)
     assert variables(template) == ["short"]
+    sets = "{% for m in messages %}{% if true %}{% set own = m %}{% endif %}{{ own }}{% endfor %}{{ read }}"
+    default = "{% if not deep is defined %}{% set deep = 1 %}{% endif %}{{ deep }}"
+    assert variables(Template(sets + default)) == ["deep", "read"]
     seen = list(probes(template, ["<|im_end|>"], False))
     made = training_template(template, stops=["<|im_end|>"], kept=False)
     assert made, made.reason

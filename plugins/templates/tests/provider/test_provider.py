@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import pickle
 from pathlib import Path
 
@@ -67,6 +68,35 @@ def test_reasoning_that_history_drops_is_noted_or_refused(tokenizer):
     assert [note.partition(":")[0] for note in tokens.notes] == ["dropped_reasoning"]
     with pytest.raises(DataError, match=r"`template.reasoning` is `refuse`"):
         ask(tokenizer, reasoning="refuse").tokenize(messages)
+
+
+def test_content_that_the_template_cuts_or_leaves_out_is_noted_or_refused(tokenizer):
+    tokenizer.chat_template = HERMES.replace("{{ m.content }}", "{{ m.content.split('</think>')[-1] }}")
+    cut = [ASK, {**TELL, "content": "<think>Hm.</think>Yes."}]
+    tokens = ask(tokenizer).tokenize(cut)
+    assert [note.partition(":")[0] for note in tokens.notes] == ["dropped_content"]
+    with pytest.raises(DataError, match=r"content of message 1 is cut \(`template.content` is `refuse`\)"):
+        ask(tokenizer, content="refuse").tokenize(cut)
+    tokenizer.chat_template = HERMES.replace("{% for m in messages %}", "{% for m in messages if m.role != 'system' %}")
+    aside = [{"role": "system", "content": "Be terse."}, ASK, TELL]
+    assert ask(tokenizer).tokenize(aside).notes == ("dropped_context: content of message 0 is left out",)
+    with pytest.raises(DataError, match=r"message 0 is left out \(`template.content` is `refuse`\)"):
+        ask(tokenizer, content="refuse").tokenize(aside)
+    assert ask(tokenizer, content="refuse").tokenize([ASK, TELL]).notes == ()
+
+
+def test_training_templates_are_kept_where_that_is_set(tokenizer, tmp_path, monkeypatch):
+    monkeypatch.setenv("TRAINWRIGHT_CACHE", str(tmp_path))
+    kept = ask(tokenizer, generate=True, cache=False)
+    assert kept.training_template
+    assert not list(tmp_path.rglob("*.json"))
+    made = ask(tokenizer, generate=True, cache=True)
+    (file,) = tmp_path.rglob("*.json")
+    file.write_text(json.dumps({"text": "{% generation %}kept", "reason": "kept"}))
+    assert ask(tokenizer, generate=True, cache=True).training_template == "{% generation %}kept"
+    assert ask(tokenizer, generate=True, cache=False).training_template == made.training_template
+    assert ask(tokenizer, generate=False, cache=True).training_template is None
+    assert len(list(tmp_path.rglob("*.json"))) == 1
 
 
 def test_dropped_tool_calls_are_refused(tokenizer):

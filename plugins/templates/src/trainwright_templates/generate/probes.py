@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from jinja2 import nodes
 from jinja2.meta import find_undeclared_variables
 
 from trainwright.errors import TrainwrightError
@@ -62,9 +63,14 @@ def probes(template: Template, stops: Sequence[str], prefill: bool) -> Iterator[
 
 
 def variables(template: Template) -> list[str]:
-    """The variables that a template reads besides those that every conversation gives (`enable_thinking`)."""
-    read = find_undeclared_variables(template.tree())
-    return sorted(read - _GIVEN - set(template.environment.globals))
+    """The variables that a template reads besides those that every conversation gives (`enable_thinking`).
+
+    A name that the template itself sets is one only where it asks whether it is defined: then it sets a default.
+    """
+    tree = template.tree()
+    own = {name.name for name in tree.find_all(nodes.Name) if name.ctx != "load"}
+    asked = {test.node.name for test in tree.find_all(nodes.Test) if isinstance(test.node, nodes.Name)}
+    return sorted(find_undeclared_variables(tree) - (own - asked) - _GIVEN - set(template.environment.globals))
 
 
 def _probe(engines: Sequence[Engine], name: str, row: Mapping[str, Any], given: Mapping[str, Any]) -> Probe:
