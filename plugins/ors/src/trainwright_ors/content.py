@@ -29,9 +29,9 @@ def content(blocks: Sequence[Block], place: Place, *, images: bool | None) -> Co
     """
     if images is None and any(isinstance(block, ImageBlock) for block in blocks):
         raise OrsError(
-            "there are images, and the model takes none",
+            "there are images, and the model or its trainer takes none",
             place,
-            remedy="train a model that does, or say `images: omit` to show `[image]` in their place",
+            remedy="train a model that does by `grpo`, or say `images: omit` to show `[image]` in their place",
         )
     if not images or all(isinstance(block, TextBlock) for block in blocks):
         return "\n".join(block.text if isinstance(block, TextBlock) else OMITTED for block in blocks)

@@ -6,6 +6,7 @@ import logging
 import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import CancelledError, Future
+from dataclasses import replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
@@ -67,7 +68,7 @@ class Episode:
         try:
             opened = self._spec.ahead.take(key).result()
             self._rollout = Rollout(opened, self._spec.terminal(opened.tools, key.environment))
-            return self._shown(opened.prompt, opened.session.place)
+            return content(opened.prompt, opened.session.place, images=self._spec.images)
         except CancelledError:
             raise OrsError("the run's sessions were closed", Place(key.environment)) from None
         except OrsError as error:
@@ -100,14 +101,16 @@ class Episode:
             raise ToolError("there is no episode")
         try:
             result = await rollout.call(name, arguments)
-            return self._shown(result.blocks, rollout.place)
+            return content(result.blocks, replace(rollout.place, tool=name[:80]), images=self._images_of_tools)
         except OrsError as error:
             if type(error) is OrsError:  # not the server's: what the model cannot be shown
                 rollout.lost = rollout.lost or error
             raise ToolError(error.detail) from error
 
-    def _shown(self, blocks: Sequence[Any], place: Place) -> Content:
-        return content(blocks, place, images=self._spec.images)
+    @property
+    def _images_of_tools(self) -> bool | None:
+        """What becomes of images in tools' results, see `content`."""
+        return self._spec.images
 
     def _score(self) -> float | None:
         """The rollout's score, once; its session ends.
@@ -133,7 +136,12 @@ class Episode:
 
 
 class ScoringEpisode(Episode):
-    """An episode that owns its reward, for trainers that give reward functions no environments."""
+    """An episode that owns its reward, for trainers that give reward functions no environments (AsyncGRPO)."""
+
+    @property
+    def _images_of_tools(self) -> bool | None:
+        """That trainer makes text of whatever a tool returns, so an image is left out or refused."""
+        return None if self._spec.images else self._spec.images
 
     def get_reward(self) -> float | None:
         """The rollout's score; None where it was lost."""

@@ -9,7 +9,7 @@ from importlib.resources import files
 
 from trl import GRPOTrainer
 
-from trainwright.testing import tiny_model, tiny_tokenizer
+from trainwright.testing import tiny_model, tiny_processor, tiny_tokenizer
 from trainwright.trainer.episodes import Episodes
 
 
@@ -44,6 +44,14 @@ def tokenizer():
     return made
 
 
+def vision():
+    """The keywords of a trainer whose tiny model takes images, also in what tools return."""
+    processor = tiny_processor("qwen2.5-vl")
+    processor.chat_template = (files("trl") / "chat_templates" / "qwen3_vl.jinja").read_text()
+    processor.tokenizer.padding_side = "left"
+    return {"model": tiny_model("qwen2.5-vl"), "processing_class": processor}
+
+
 def scripted(base, script):
     """A trainer's class that says what `script(prompt, turn)` gives; the prompt is the text so far."""
 
@@ -68,8 +76,10 @@ def trainer(base, script, spec, folder, *, batch=4, generations=2, steps=1, **ke
         **keywords.pop("args", {}),
     )  # fmt: skip
     slots = {"train_dataset": spec.dataset, "environment_factory": spec.factory, "reward_funcs": [spec.reward_func]}
-    model = tiny_model("qwen2.5", max_position_embeddings=4096)
-    made = scripted(base, script)(model=model, args=args, processing_class=tokenizer(), **slots | keywords)
+    words = {"processing_class": tokenizer()} | keywords
+    if "model" not in words:
+        words["model"] = tiny_model("qwen2.5", max_position_embeddings=4096)
+    made = scripted(base, script)(args=args, **slots | words)
     made.rewards_seen = []
     original = made._calculate_rewards
 

@@ -154,7 +154,7 @@ def test_images_are_shown_omitted_or_refused(real, spec_of):
     assert [part["type"] for part in tools["picture"]()] == ["text", "image"]
     _, shown, tools = begun(spec_of(real, "richenv", images="omit"), **row)
     assert shown == "Look:\u2028 here\n[image]\nend"
-    with pytest.raises(OrsError, match=r"environment 'richenv', task train\[3\].*the model takes none"):
+    with pytest.raises(OrsError, match=r"environment 'richenv', task train\[3\].*takes none"):
         begun(spec_of(real, "richenv"), **row)
 
 
