@@ -4,7 +4,8 @@
 
 The corpus maps names to `{"template": …}`; default: `../shared/corpus/chat_templates.json` beside the checkout, or what
 TRAINWRIGHT_CORPUS names. Every template meets every conversation of `trainwright_templates.shapes`, as it is and, where
-the template leaves texts out, with contents as lists of parts. Exits with 1 where a goal is missed.
+the template leaves texts out, with contents as lists of parts. Seconds are the process's own, so other work on the
+machine does not count. Exits with 1 where a goal is missed.
 """
 
 from __future__ import annotations
@@ -114,13 +115,16 @@ def main() -> int:
 
 
 def timed(engine: Engine) -> list[float]:
-    """Seconds of one long conversation, if the template takes it."""
-    before = time.process_time()
-    try:
-        engine.derive(long_conversation(LONG), [WEATHER])
-    except (RenderError, Refused):
-        return []
-    return [time.process_time() - before]
+    """Seconds of one long conversation, if the template takes it: the faster of two, which the collector spares."""
+    seconds = []
+    for _ in range(2):
+        before = time.process_time()
+        try:
+            engine.derive(long_conversation(LONG), [WEATHER])
+        except (RenderError, Refused):
+            return []
+        seconds.append(time.process_time() - before)
+    return [min(seconds)]
 
 
 @cache

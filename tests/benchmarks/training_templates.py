@@ -37,9 +37,9 @@ def main() -> int:
         if template is None or not _renders(template):
             print(f"{name}: does not parse, or renders no probe conversation")
             continue
-        start = time.perf_counter()
+        start = time.process_time()
         result = training_template(template, stops=(), kept=False)
-        seconds.append(time.perf_counter() - start)
+        seconds.append(time.process_time() - start)
         made, refused = made + bool(result), refused + (not result)
         if given.why and not result:
             print(f"{name}: {result.reason}")
