@@ -112,6 +112,8 @@ def test_padding_free_pairs_are_for_plugins_losses() -> None:
     assert said({"padding_free": True}, "dpo", "acme") == []
     assert said({"padding_free": True}, "sft", "trl") == []
     assert said({"padding_free": False}, "dpo", "trl") == []
+    assert said({"padding_free": True}, "kto", "acme") == []
+    assert said({"padding_free": True}, "kto", "trl") == said({"padding_free": True}, "dpo", "trl")
     (only,) = said({"padding_free": True}, "dpo", "trl")
     assert only.startswith("training.padding_free: `padding_free` does nothing with `loss: trl`")
 

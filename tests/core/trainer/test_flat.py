@@ -76,6 +76,41 @@ def test_an_answer_without_a_prompt_is_not_predicted_by_the_one_before():
     assert supervise(batch, "pairs").targets.tolist() == supervise(collate([]), "pairs").targets.tolist() == [6, 7, 9]
 
 
+def kto(ctx):
+    """A loss that reads mismatched rows too, with a point that they share."""
+    policy, reference = ctx.policy.mismatched, ctx.reference.mismatched
+    point = (policy.sequence_logps() - reference.sequence_logps()).sum().detach()
+    ratios = ctx.policy.sequence_logps() - ctx.reference.sequence_logps()
+    signs = torch.where(ctx.batch["label"].bool(), 1.0, -1.0)
+    ctx.log_rewards(ratios)
+    return ctx.loss(torch.sigmoid(signs * (0.1 * point - ratios)), per="sequence")
+
+
+@pytest.mark.parametrize("data", ["unpaired", "pairs"])
+@pytest.mark.parametrize("precomputed", [False, True], ids=["live", "precomputed"])
+def test_single_answers_and_mismatched_ones(data, precomputed):
+    """TRL has no such option for KTO; the labels of rows stay with them."""
+    case = replace(CASE, loss=kto, method="kto", data=tiny_dataset(data, 6))
+    common = {"max_length": None, "precompute_ref_log_probs": precomputed}
+    flat, padded = (one_step(replace(case, training={**common, "padding_free": on})) for on in (True, False))
+    assert_equal(flat, padded, FLOAT32_ROUNDING)
+    for name in ("rewards/chosen", "rewards/rejected", "logps/chosen", "logps/rejected", "entropy", "num_tokens"):
+        assert flat.history[0][name] == pytest.approx(padded.history[0][name], rel=1e-4), name
+
+
+def test_a_batch_of_single_answers(tmp_path):
+    trainer = _trainer(replace(CASE, loss=kto, method="kto"), tmp_path)
+    rows = [trainer.train_dataset[number] for number in range(3)]
+    batch = trainer.data_collator(rows)
+    whole = [row["prompt_ids"] + row["completion_ids"] for row in rows]
+    others = [row["prompt_ids"] + row["KL_completion_ids"] for row in rows]
+    assert batch["input_ids"].tolist() == [joined(whole)]
+    assert batch["KL_input_ids"].tolist() == [joined(others)]
+    assert batch["KL_position_ids"].tolist() == [[place for each in others for place in range(len(each))]]
+    assert batch["label"].tolist() == [row["label"] for row in rows]
+    assert not any(name.endswith("attention_mask") for name in batch)
+
+
 def test_rows_with_images_are_refused(tmp_path):
     pytest.importorskip("PIL")
     rows = [

@@ -50,8 +50,23 @@ class TrlField:
         return self.help.lower().startswith("deprecated")
 
 
+OWN_FIELDS = {
+    "kto": (
+        TrlField(
+            name="padding_free",
+            types=("bool",),
+            choices=(),
+            default=False,
+            help="Whether the answers of a micro-batch are laid end to end, so that nothing is padded; a plugin's loss "
+            "only. Trainwright's own: TRL has the field for DPO.",
+        ),
+    ),
+}
+"""Method → fields that `training:` takes beside TRL's."""
+
+
 def trl_fields(method: str) -> Mapping[str, TrlField]:
-    """The fields of the TRL config class of a method, by name.
+    """The fields of the TRL config class of a method, by name, and our own beside them.
 
     Raises:
         TrainwrightError: Where TRL is not installed or cannot be imported.
@@ -62,10 +77,11 @@ def trl_fields(method: str) -> Mapping[str, TrlField]:
 @functools.lru_cache(maxsize=len(METHODS))
 def _parsed(method: str, file: Path) -> Mapping[str, TrlField]:
     raw = (_read(file) or _build(file))[method]
-    return {
+    fields = {
         name: TrlField(name, tuple(field["types"]), tuple(field["choices"]), field["default"], field["help"])
         for name, field in raw.items()
     }
+    return {**{field.name: field for field in OWN_FIELDS.get(method, ())}, **fields}
 
 
 def cache_folder() -> Path:

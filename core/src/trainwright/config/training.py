@@ -50,7 +50,7 @@ NATIVE_LOSS_FIELDS = {
 
 _PADDING_FREE = Finding(
     "training.padding_free",
-    "`padding_free` does nothing with `loss: trl`: TRL's DPO has switched it off, and pads",
+    "`padding_free` does nothing with `loss: trl`: TRL's own trainer of preferences pads",
     "Remove it, or take a plugin's loss, with which Trainwright does it.",
 )
 
@@ -157,7 +157,7 @@ def _with_known_names(finding: Finding, known: Mapping[str, TrlField]) -> Findin
 def _pointless(method: str, values: Mapping[str, Any], loss: str) -> list[Finding]:
     """Fields that only TRL's own loss reads, where the loss is a plugin's; and one that it does not read."""
     if loss == "trl":
-        return [_PADDING_FREE] if method == "dpo" and values.get("padding_free") else []
+        return [_PADDING_FREE] if method in ("dpo", "kto") and values.get("padding_free") else []
     native = ("loss_type", *NATIVE_LOSS_FIELDS.get(method, ()))
     return [
         Finding(

@@ -160,17 +160,15 @@ def supervise(batch: Mapping[str, Any], kind: str) -> Supervision:
     raise ValueError(f"a batch of {kind!r} has no supervised tokens")
 
 
-def _completions(batch: Mapping[str, Any], prefix: str = "") -> Tensor:
+def _completions(batch: Mapping[str, Any]) -> Tensor:
     """The labels of completions, `(B, S)`."""
-    labels: Tensor = batch[f"{prefix}input_ids"].masked_fill(batch[f"{prefix}completion_mask"] == 0, IGNORED)
+    labels: Tensor = batch["input_ids"].masked_fill(batch["completion_mask"] == 0, IGNORED)
     return labels
 
 
 def _mismatched(batch: Mapping[str, Any]) -> Supervision | None:
-    if f"{MISMATCHED}input_ids" not in batch:
-        return None
-    attention = {"attention_mask": batch[f"{MISMATCHED}attention_mask"]}
-    return supervise_labels(_completions(batch, MISMATCHED), attention)
+    rows = {name.removeprefix(MISMATCHED): value for name, value in batch.items() if name.startswith(MISMATCHED)}
+    return supervise_labels(_completions(rows), rows) if rows else None
 
 
 class Supervise:

@@ -9,6 +9,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
+from trainwright.config.fields import OWN_FIELDS
 from trainwright.errors import RunError, TrainwrightError
 from trainwright.reference.precompute import Precomputation, precompute
 from trainwright.reference.synced import SyncedReference
@@ -44,16 +45,20 @@ def training_arguments(method: Method, values: dict[str, Any], folder: Path) -> 
     import torch
 
     kind = getattr(importlib.import_module(method.module), method.config)
+    own = {field.name: field.default for field in OWN_FIELDS.get(method.name, ())}
     merged = {**OURS, **values, "output_dir": str(folder)}
+    own |= {name: merged.pop(name) for name in own if name in merged}
     if not torch.cuda.is_available() and not torch.backends.mps.is_available():
         # TRL's default is bf16 autocast, which transformers refuses without an accelerator.
         merged.setdefault("use_cpu", True)
         if not merged.get("fp16"):
             merged.setdefault("bf16", False)
     try:
-        return kind(**merged)
+        made = kind(**merged)
     except (ValueError, TypeError, ImportError) as error:
         raise RunError(f"TRL refuses the training settings: {error}", where="training") from error
+    vars(made).update(own)
+    return made
 
 
 @functools.cache

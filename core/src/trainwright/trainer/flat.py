@@ -1,7 +1,8 @@
-"""`padding_free` for pairs: the answers of a micro-batch laid end to end in one row, so that nothing is padded.
+"""`padding_free` for preferences: the answers of a micro-batch laid end to end in one row, so that nothing is padded.
 
-TRL 1.16 has the option for DPO and takes no notice of it. The model tells the answers apart by `position_ids`, which
-restart at 0: with flash attention none sees another, with others transformers makes a mask of `(T, T)`.
+TRL 1.16 has the option for DPO and takes no notice of it, and has none for KTO. The model tells the answers apart by
+`position_ids`, which restart at 0: with flash attention none sees another, with others transformers makes a mask of
+`(T, T)`.
 """
 
 from __future__ import annotations
@@ -12,38 +13,56 @@ from typing import Any
 from torch import Tensor
 
 from trainwright.errors import RunError
+from trainwright.loss.supervision import MISMATCHED
 
 
 class Flat:
     """A collator that lays the rows of another's batch end to end. Picklable if that one is.
 
     Args:
-        collate: TRL's collator of pairs: chosen answers, then rejected ones, padded on the right, `(2B, S)`.
+        collate: TRL's collator, which pads on the right, `(B, S)`: of pairs, chosen answers before rejected ones; or of
+            single answers, with or without mismatched rows beside them.
     """
 
     def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
         self.collate = collate
 
-    def __call__(self, examples: list[Any]) -> dict[str, Tensor]:
+    def __call__(self, examples: list[Any]) -> dict[str, Any]:
         """Collate and flatten: `input_ids`, `completion_mask` and `position_ids`, `(1, T)` each; no attention mask.
+
+        What has one value a row, such as labels, stays; mismatched rows make a row of their own.
 
         Raises:
             RunError: The batch holds more than tokens.
         """
         batch = dict(self.collate(examples))
-        kept = batch.pop("attention_mask").bool()  # (2B, S)
-        if any(value.shape != kept.shape for value in batch.values() if isinstance(value, Tensor)):
-            raise RunError(
-                "rows with images cannot be laid end to end",
-                where="training.padding_free",
-                remedy="Set `training.padding_free: false`.",
-            )
-        position = kept.cumsum(1) - 1
-        later = position > 0  # nothing predicts a row's first token, least of all the row before
-        batch["completion_mask"] = batch["completion_mask"] * later
-        return {name: value[kept][None] for name, value in (batch | {"position_ids": position}).items()}
+        mismatched = {name: batch.pop(name) for name in list(batch) if name.startswith(MISMATCHED)}
+        of_rows = {name: batch.pop(name) for name, value in list(batch.items()) if _is_of_rows(value)}
+        flat = {**_flat(batch), **of_rows}
+        if mismatched:
+            plain = {name.removeprefix(MISMATCHED): value for name, value in mismatched.items()}
+            flat |= {MISMATCHED + name: value for name, value in _flat(plain).items()}
+        return flat
 
     def __getattr__(self, name: str) -> Any:
         if name.startswith("__") or name == "collate":
             raise AttributeError(name)
         return getattr(self.collate, name)
+
+
+def _is_of_rows(value: Any) -> bool:
+    return isinstance(value, Tensor) and value.dim() == 1
+
+
+def _flat(batch: dict[str, Any]) -> dict[str, Any]:
+    kept = batch.pop("attention_mask").bool()  # (B, S)
+    if any(value.shape != kept.shape for value in batch.values() if isinstance(value, Tensor)):
+        raise RunError(
+            "rows with images cannot be laid end to end",
+            where="training.padding_free",
+            remedy="Set `training.padding_free: false`.",
+        )
+    position = kept.cumsum(1) - 1
+    later = position > 0  # nothing predicts a row's first token, least of all the row before
+    tokens = batch | {"completion_mask": batch["completion_mask"] * later, "position_ids": position}
+    return {name: value[kept][None] for name, value in tokens.items()}

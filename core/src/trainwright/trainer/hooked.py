@@ -95,10 +95,11 @@ class HookedTrainer(WindowMeans):
         if not binding.native:
             # compute_loss divides by the whole window's count; the Trainer must not divide by its steps again.
             self.loss_is_scaled_for_ga = True
-        flat = binding.method.batch == "pairs" and not binding.native
+        flat = binding.method.batch in ("pairs", "unpaired") and not binding.native
+        flat = flat and getattr(kwargs["args"], "padding_free", False)
         with private.switched_off(kwargs["args"], *(["padding_free"] if flat else [])):
             super().__init__(*args, **kwargs)
-        if flat and kwargs["args"].padding_free:
+        if flat:
             self.data_collator = Flat(self.data_collator)
         self._adopt(binding)
 
