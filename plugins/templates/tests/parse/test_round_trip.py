@@ -1,12 +1,11 @@
-"""`parse(render(message)) == message`, on values that hold the format's own tags, and for every template at hand."""
-
-import json
+"""What is written comes back: values that hold the format's own tags, names, and the format that a template has."""
 
 import pytest
-from response_texts import HARD
+from response_texts import DELIMITERS, HARD, JSON_CALLS, TAGGED_CALLS, written
 
-from trainwright_templates.parse import Parser, format_names, pick_format
-from trainwright_templates.parse.probe import PROBE_TOOLS
+from trainwright_templates.parse import Parser, Response, ToolCall, format_names, pick_format
+from trainwright_templates.parse.pick import agrees
+from trainwright_templates.parse.probe import Probe, Rendered
 from trainwright_templates.render import Template
 
 HERMES = """{% for m in messages %}<|im_start|>{{ m.role }}
@@ -27,47 +26,40 @@ XML = """{% for m in messages %}<|im_start|>{{ m.role }}
 </tool_call>{% endfor %}<|im_end|>
 {% endfor %}{% if add_generation_prompt %}<|im_start|>assistant
 {% endif %}"""
-EXACT = ("hermes", "xml_function", "glm", "minimax", "dsml", "mistral", "mistral_args", "deepseek", "deepseek31", "kimi",  # noqa: E501
-         "cohere", "llama_json", "granite", "lfm_escaped", "harmony", "gemma4")  # fmt: skip
+TOOLS = [
+    {"name": "get_weather", "parameters": {"properties": {"city": {"type": "string"}, "near": {"type": "string"}}}}
+]  # fmt: skip
+# What cannot come back: the delimiters that a format has no escape for.
+UNESCAPED = {"minicpm": {"<![CDATA[x]]>"}, "gemma4": {'<|"|>'}, "minimax3": {"]<]minimax[>["}}
 
 
-def write(format, text):
-    """The call `find-it.now(text=…)` as the format writes it."""
-    value = json.dumps(text, ensure_ascii=False)
-    arguments = f'{{"text": {value}}}'
-    python = text.replace("\\", "\\\\").replace("'", "\\'").replace("\n", "\\n")
-    return {
-        "hermes": f'<tool_call>\n{{"name": "find-it.now", "arguments": {arguments}}}\n</tool_call>',
-        "xml_function": f"<tool_call>\n<function=find-it.now>\n<parameter=text>\n{text}\n</parameter>\n</function>\n</tool_call>",  # noqa: E501
-        "glm": f"<tool_call>find-it.now\n<arg_key>text</arg_key>\n<arg_value>{text}</arg_value>\n</tool_call>",
-        "minimax": f'<minimax:tool_call>\n<invoke name="find-it.now">\n<parameter name="text">{text}</parameter>\n</invoke>\n</minimax:tool_call>',  # noqa: E501
-        "dsml": f'<｜DSML｜invoke name="find-it.now">\n<｜DSML｜parameter name="text" string="true">{text}</｜DSML｜parameter>\n</｜DSML｜invoke>',  # noqa: E501
-        "mistral": f'[TOOL_CALLS][{{"name": "find-it.now", "arguments": {arguments}}}]',
-        "mistral_args": f"[TOOL_CALLS]find-it.now[ARGS]{arguments}",
-        "deepseek": f"<｜tool▁call▁begin｜>function<｜tool▁sep｜>find-it.now\n```json\n{arguments}\n```<｜tool▁call▁end｜>",  # noqa: E501
-        "deepseek31": f"<｜tool▁call▁begin｜>find-it.now<｜tool▁sep｜>{arguments}<｜tool▁call▁end｜>",
-        "kimi": f"<|tool_call_begin|>functions.find-it.now:0<|tool_call_argument_begin|>{arguments}<|tool_call_end|>",
-        "cohere": f'<|START_ACTION|>[{{"tool_name": "find-it.now", "parameters": {arguments}}}]<|END_ACTION|>',
-        "llama_json": f'{{"name": "find-it.now", "parameters": {arguments}}}',
-        "granite": f'<|tool_call|>[{{"name": "find-it.now", "arguments": {arguments}}}]',
-        "lfm_escaped": f"<|tool_call_start|>[find-it.now(text='{python}')]<|tool_call_end|>",
-        "harmony": f"<|channel|>commentary to=functions.find-it.now<|message|>{arguments}<|call|>",
-        "gemma4": f'<|tool_call>call:find-it.now{{text:<|"|>{text}<|"|>}}<tool_call|>',
-    }[format]  # fmt: skip
+@pytest.mark.parametrize("format", [*JSON_CALLS, *TAGGED_CALLS])
+def test_hard_texts_come_back_as_they_were(format):
+    parser = Parser(format, TOOLS)
+    for text in HARD + DELIMITERS:
+        if text in UNESCAPED.get(format, ()):
+            continue
+        arguments = {"city": text, "near": text}
+        call = written(format, **arguments)
+        for source, count in ((call, 1), (call + call, 2), ("<think>Hm.</think>" + call, 1)):
+            found = parser(source, prefix="<|im_start|>assistant\n").calls
+            read = [(each.name, each.arguments, each.status) for each in found]
+            assert read == [("get_weather", arguments, "ok")] * count, source
 
 
-@pytest.mark.parametrize("format", EXACT)
-@pytest.mark.parametrize("text", HARD)
-def test_hard_values_come_back_as_they_were(format, text):
-    written = write(format, text)
-    for source in (
-        written,
-        written + written,
-        "<think>Hm.</think>" * (format not in ("harmony", "gemma4", "cohere", "granite")) + written,
-    ):
-        for call in Parser(format, PROBE_TOOLS)(source).calls:
-            assert (call.name, call.arguments, call.status) == ("find-it.now", {"text": text}, "ok")
-    assert len(Parser(format, PROBE_TOOLS)(written + written).calls) == 2
+@pytest.mark.parametrize("name", ["find-it.now", "a.b.c", "x-y_z", "f2"])
+@pytest.mark.parametrize("format", [*JSON_CALLS, *TAGGED_CALLS])
+def test_names_come_back_as_they_were(format, name):
+    tools = [{**TOOLS[0], "name": name}]
+    (call,) = Parser(format, tools)(written(format, city="Paris").replace("get_weather", name)).calls
+    assert (call.name, call.arguments, call.status, call.reason) == (name, {"city": "Paris"}, "ok", "")
+
+
+def test_a_number_is_not_the_truth_value_that_equals_it():
+    probe, turn = Probe((("f", {"a": 1}),)), Rendered("", "f")
+    for value, same in ((1, True), (True, False), (1.0, False)):
+        call = ToolCall("f", {"a": value}, "ok", "f", (0, 1))
+        assert agrees(Response("", "", (call,)), probe, turn) == same
 
 
 @pytest.mark.parametrize(("template", "name"), [(HERMES, "hermes"), (XML, "xml_function")])

@@ -36,7 +36,8 @@ class HeadedCalls:
             return reading.region(source.text, match.start(), len(source.text))
         if not source.text.startswith(("{", '"', "```"), at):
             return self._no_object(source, match, reading, at, tools)
-        end, fenced = read_arguments(source, at, reading, tools, self.close, self.opening)
+        close = "```" if self.fenced else self.close
+        end, fenced = read_arguments(source, at, reading, tools, close, self.opening)
         if reading.status != "truncated":
             end = self._closing(source, end, reading, fenced)
         return reading.region(source.text, match.start(), end)

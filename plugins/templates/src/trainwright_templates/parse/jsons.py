@@ -117,7 +117,7 @@ def _repaired(source: Source, start: int, stop: int, *, closed: bool) -> Part:
     """The one reading of text that is not JSON, up to `stop`; `closed` where the call's end tag stands there."""
     if not source.spend(min(stop - start, 1024)):
         return Part(None, stop, "malformed", "too much text to repair")
-    reader = LiteralReader(source.text, stop, close=closed)
+    reader = LiteralReader(source.text, stop, close=closed, loose=True)
     try:
         value, end = reader.value(start)
     except BadLiteralError as error:

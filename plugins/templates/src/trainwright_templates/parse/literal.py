@@ -23,6 +23,8 @@ WORDS = {
     "true": True, "false": False, "null": None, "True": True, "False": False, "None": None,
     "NaN": float("nan"), "Infinity": float("inf"),
 }  # fmt: skip
+_CLOSING = "]})"
+_REST = re.compile(r"[\s\]}`]*+")
 GEMMA_QUOTE = '<|"|>'
 
 
@@ -45,18 +47,19 @@ class LiteralReader:
     Args:
         text: The text.
         end: Where it ends.
-        close: Whether brackets left open at `end`, or where one of another kind closes, are taken as closed there (the
-            call's own end follows).
+        close: Whether brackets left open at `end` are taken as closed there (the call's own end follows).
+        loose: Whether brackets are taken as closed where an outer one closes, and only brackets follow.
 
     Attributes:
         slips: What was not as JSON, Python or Gemma write it: missing commas and brackets.
     """
 
-    def __init__(self, text: str, end: int | None = None, *, close: bool = False) -> None:
+    def __init__(self, text: str, end: int | None = None, *, close: bool = False, loose: bool = False) -> None:
         self.text = text
         self.end = len(text) if end is None else end
-        self.close = close
+        self.close, self.loose = close, loose
         self.slips: list[str] = []
+        self.crossed = False  # whether one bracket has closed another
 
     def value(self, at: int, depth: int = 0) -> tuple[Any, int]:
         """The value that starts at `at` (white space may precede it) and where it ends.
@@ -134,10 +137,17 @@ class LiteralReader:
     def _closed(self, at: int, closer: str) -> int:
         """Where the bracket ends if it is closed at `at`, else 0."""
         at = skip_space(self.text, at)
-        if self.close and (at >= self.end or (self.text[at] in "]})" and self.text[at] != closer)):
+        if (self.close and at >= self.end) or self._crossed(at, closer):
             self.slips.append("a closing bracket is missing")
             return min(at, self.end)
         return at + 1 if self.text.startswith(closer, at, self.end) else 0
+
+    def _crossed(self, at: int, closer: str) -> bool:
+        """Whether another bracket closes at `at`, so that one is missing."""
+        if not self.loose or self.text[at : at + 1] not in ("]", "}") or self.text[at] == closer:
+            return False
+        self.crossed = self.crossed or _REST.fullmatch(self.text, at, self.end) is not None
+        return self.crossed
 
     def _separated(self, at: int, closer: str) -> int:
         """Past the comma at `at`; a missing one is a slip, a trailing one too."""
@@ -147,8 +157,8 @@ class LiteralReader:
                 self.slips.append("a trailing comma")
             return at + 1
         if at < self.end and not self._closed_here(at, closer):
-            if self.text[at] in "]})":
-                if self.close:
+            if self.text[at] in _CLOSING:
+                if self.loose:
                     return at
                 raise BadLiteralError(at)
             self.slips.append("a comma is missing")

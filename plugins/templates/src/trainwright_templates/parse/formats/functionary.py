@@ -7,7 +7,7 @@ from trainwright_templates.parse.headed_calls import HeadedCalls
 
 _FROM = r"<\|from\|>assistant\n<\|recipient\|>"
 _V22 = re.compile(rf"(?:{_FROM}|\A)(?P<name>[\w.\-]{{1,128}}+)\n<\|content\|>(?=\s*+(?:\{{|\Z))")
-_V31 = re.compile(r"<function=(?P<name>[^<>\n]{1,256}+)>(?=\s*+\{)")
+_V31 = re.compile(r"<function=(?P<name>[^<>\n]{1,256}+)>(?=\s*+[{\"])")
 _V32 = re.compile(r"(?:>>>|\A)(?P<name>[\w.\-]{1,128}+)\n(?=\s*+(?:\{|\Z))")
 
 V22 = TaggedFormat("functionary22", _V22, HeadedCalls(_V22), lead=re.compile(rf"(?:{_FROM})?all\n<\|content\|>"))
