@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from trainwright.hooks import Tokens
@@ -12,7 +12,7 @@ from trainwright.template.render import text_tokenizer
 from trainwright.template.spans import supervised_turns, without_weights
 from trainwright_templates.engine import Derived, Engine, Note, Refused
 from trainwright_templates.render import Template
-from trainwright_templates.tokens import tokenize
+from trainwright_templates.tokens import Encoder
 
 _POLICIES = {
     "dropped_reasoning": "reasoning",
@@ -42,10 +42,16 @@ class Conversations:
 
     def __post_init__(self) -> None:
         self._engines: dict[str, Engine] = {}
+        self._encoder = Encoder(self.processing_class)
 
     def __getstate__(self) -> dict[str, Any]:
-        """Compiled templates are made again where they are needed."""
-        return self.__dict__ | {"_engines": {}}
+        """What was given: the rest is made again, and so does not count where `datasets` hashes it."""
+        return {field.name: getattr(self, field.name) for field in fields(self)}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        """Begin anew with what was given."""
+        self.__dict__.update(state)
+        self.__post_init__()
 
     @property
     def tokenizer(self) -> Any:
@@ -69,7 +75,8 @@ class Conversations:
             DataError: See above.
         """
         turns, plain = supervised_turns(messages), self._prepared(without_weights(messages))
-        return self._engine(tools := _listed(tools)).derive(plain, tools, turns=turns, variables=variables)
+        listed = _listed(tools)
+        return self._engine(listed).derive(plain, listed, turns=turns, variables=variables)
 
     def prompt(self, messages: Sequence[Mapping[str, Any]], tools: Any = None, **variables: Any) -> list[int]:
         """Tokens of a prompt with its generation prompt: a conversation's, up to where its answer would begin.
@@ -114,7 +121,7 @@ class Conversations:
 
     def tokenize(self, derived: Derived) -> Tokens:
         """Tokens and mask of a rendering, cut at the spans' boundaries."""
-        return tokenize(self.tokenizer, derived)
+        return self._encoder(derived)
 
     def template(self, tools: Any = None) -> Template:
         """The one template that renders a conversation, where the model has several by name."""

@@ -122,11 +122,6 @@ class Encoder:
         return "".join(text.split())
 
 
-def tokenize(processing_class: Any, derived: Derived) -> Tokens:
-    """The tokens of one conversation; for many, make one `Encoder`."""
-    return Encoder(processing_class)(derived)
-
-
 def _stretches(derived: Derived, spelt: Sequence[tuple[int, int]]) -> Iterator[Stretch]:
     """The text cut at spans and at the texts of the data that spell special tokens."""
     edges = {0, len(derived.text)}

@@ -106,7 +106,6 @@ class Surveyor:
     def __init__(self, template: Template) -> None:
         self.template = template
         self._traced: jinja2.Template = traced(template)
-        self._level = 0
 
     def layout(
         self,
@@ -129,9 +128,8 @@ class Surveyor:
         """
         plain = prepared(messages)
         text = self.template.render(plain, tools=tools, prompt=prompt, variables=variables)
-        # A template that once bore fewer marks is not asked about more: conversations of one data set are alike.
-        for level in range(self._level, len(LEVELS)):
-            found = self._try(plain, tools, variables, prompt, text, LEVELS[level])
+        for fields in LEVELS:
+            found = self._try(plain, tools, variables, prompt, text, fields)
             if found is not None:
                 return found
         leaves = Marked(plain, frozenset(), Alphabet(iter(()))).leaves
