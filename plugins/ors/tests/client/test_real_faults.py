@@ -1,5 +1,6 @@
 """Both real servers, through lost connections, blocking tools, and processes that end."""
 
+import asyncio
 import signal
 import subprocess
 import sys
@@ -80,11 +81,13 @@ def test_a_tool_that_blocks_for_longer_than_the_idle_deadline_runs_to_its_end(re
     run(session.close())
 
 
-def test_a_tool_that_never_returns_does_not_hold_the_session_s_end_up(real):
+@pytest.mark.parametrize("tool", ["forever", "cancelled"])
+def test_a_tool_that_never_returns_does_not_hold_the_session_s_end_up(real, tool):
+    """`cancelled` raises what servers do not catch, and its stream never ends either."""
     before = real.alive()
     session = run(Client(real.url, deadlines=Deadlines(total=0.5, setup=0.1)).open("faultyenv", task={}))
     with pytest.raises(Deadline):
-        run(session.call("forever", {}))
+        run(session.call(tool, {}))
     with pytest.raises(OutcomeUnknown):
         run(session.call("fine", {}))
     run(session.close())
@@ -110,4 +113,44 @@ def test_a_session_that_somebody_else_ended_is_gone(real):
     with pytest.raises(SessionGone, match=r"mathenv.*train\[0\].*'add'"):
         run(session.call("add", {"a": 1}))
     assert session.gone
+    run(session.close())
+
+
+def test_a_session_that_is_ended_while_it_is_set_up_is_gone(real):
+    session = run(Client(real.url).open("slowenv", task={"setup": 1.0}, label="slow"))
+
+    async def both():
+        waiting = asyncio.ensure_future(session.prompt())
+        await asyncio.sleep(0.3)
+        async with httpx.AsyncClient() as other:
+            (await other.post(f"{real.url}/delete", headers={"X-Session-ID": session.sid})).raise_for_status()
+        await waiting
+
+    with pytest.raises(SessionGone, match="environment 'slowenv', task slow"):
+        run(both())
+    run(session.close())
+
+
+@pytest.mark.parametrize("kind", ["ors", "openreward"])
+def test_a_server_that_is_killed_in_the_middle_of_a_call_leaves_its_outcome_unknown(kind):
+    with RealServer(kind) as server:
+        client = Client(server.url, deadlines=Deadlines(connect=0.5, resume=1.0, close=0.5))
+        session = run(client.open("slowenv", task={"setup": 0}))
+
+        async def killed():
+            calling = asyncio.ensure_future(session.call("nap", {"seconds": 30}))
+            await asyncio.sleep(0.5)
+            server.process.kill()
+            await calling
+
+        with pytest.raises(OutcomeUnknown, match="environment 'slowenv'.*tool 'nap'"):
+            run(killed())
+        run(session.close())
+
+
+@pytest.mark.slow
+def test_a_setup_that_is_slower_than_servers_wait_is_asked_about_again(real):
+    """openreward answers 503 after 25 seconds; ors-sdk waits on."""
+    session = run(Client(real.url).open("slowenv", task={"setup": 26.0}))
+    assert run(session.prompt())
     run(session.close())

@@ -59,6 +59,10 @@ def test_tools_of_richenv_and_what_they_return(real):
         picture = await session.call("picture", {})
         separators = await session.call("separators", {})
         spaces = await session.call("spaces", {"n": 9000})
+        long = await session.call("long", {"n": 40_000})
+        assert long.blocks[0].text == "".join(f"{at:>8}" for at in range(0, 40_000, 8))
+        nothing = await session.call("nothing", {})
+        assert (nothing.blocks, nothing.reward, nothing.metadata) == ((), None, {"deep": [1, {"a": None}]})
         echo = await session.call("echo", {"kind": "a", "points": [{"x": 1}], "from": "f"})
         await session.close()
         return names, read, picture, separators, spaces, echo
@@ -72,13 +76,51 @@ def test_tools_of_richenv_and_what_they_return(real):
     assert json.loads(echo.blocks[0].text)["given"] == ["kind", "points", "word"]
 
 
-@pytest.mark.parametrize(("name", "said"), [("boom", "tool boom\nsecond line"), ("sync_boom", "sync boom")])
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("boom", "tool boom\nsecond line"),
+        ("sync_boom", "sync boom"),
+        ("wordless", "the tool failed without a message"),
+        ("wrong", "ToolOutput"),
+    ],
+)
 def test_a_tool_that_raises(real, name, said):
     session = run(Client(real.url).open("faultyenv", split="train", index=0))
     with pytest.raises(ToolFailed) as caught:
         run(session.call(name, {}))
     assert said in caught.value.detail
     assert run(session.call("fine", {})).blocks[0].text == "fine"
+    run(session.close())
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "reason", "said"),
+    [
+        ("nope", {}, "not_found", "'nope' is not a valid tool"),
+        ("add", {"b": 1}, "input_validation", "Tool input validation error"),
+        ("add", {"a": {"deep": []}}, "input_validation", "Tool input validation error"),
+    ],
+)
+def test_a_call_that_is_refused_has_its_reason_and_the_session_goes_on(real, name, arguments, reason, said):
+    session = run(Client(real.url).open("mathenv", split="train", index=0))
+    with pytest.raises(ToolFailed, match=rf"environment 'mathenv', task train\[0\], tool '{name}': .*{said}") as caught:
+        run(session.call(name, arguments))
+    assert caught.value.reason == reason
+    assert run(session.call("add", {"a": 1})).blocks[0].text == "2"
+    run(session.close())
+
+
+def test_after_the_end_one_kind_refuses_and_the_other_would_call_again(real):
+    """Why rollouts remember the end themselves; see `test_after_the_end_nothing_is_sent_and_the_score_stays`."""
+    session = run(Client(real.url).open("mathenv", split="train", index=0))
+    assert run(session.call("submit", {"answer": "0"})).finished
+    if real.kind == "ors":
+        assert run(session.call("submit", {"answer": "1"})).reward == 0.0
+    else:
+        with pytest.raises(ToolFailed) as caught:
+            run(session.call("submit", {"answer": "1"}))
+        assert caught.value.reason == "episode_finished"
     run(session.close())
 
 

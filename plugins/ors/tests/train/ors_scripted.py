@@ -30,7 +30,7 @@ def all_ended(server, environment, within=10.0):
         time.sleep(0.05)
 
 
-def say(name, **arguments):
+def say(name, /, **arguments):
     """A tool call as models of Qwen's kind write it."""
     return f"<tool_call>\n{json.dumps({'name': name, 'arguments': arguments})}\n</tool_call>"
 
@@ -72,8 +72,8 @@ def trainer(base, script, spec, folder, *, batch=4, generations=2, steps=1, **ke
     args = GRPOConfig(
         output_dir=str(folder), use_cpu=True, bf16=False, report_to="none", disable_tqdm=True, save_strategy="no",
         per_device_train_batch_size=batch, num_generations=generations, max_steps=steps, logging_steps=1,
-        max_completion_length=512, gradient_checkpointing=False, seed=keywords.pop("seed", 0),
-        **keywords.pop("args", {}),
+        gradient_checkpointing=False, seed=keywords.pop("seed", 0),
+        **{"max_completion_length": 512, **keywords.pop("args", {})},
     )  # fmt: skip
     slots = {"train_dataset": spec.dataset, "environment_factory": spec.factory, "reward_funcs": [spec.reward_func]}
     words = {"processing_class": tokenizer()} | keywords
