@@ -143,7 +143,7 @@ def test_a_server_that_is_killed_in_the_middle_of_a_call_leaves_its_outcome_unkn
             server.process.kill()
             await calling
 
-        with pytest.raises(OutcomeUnknown, match="environment 'slowenv'.*tool 'nap'"):
+        with pytest.raises(OutcomeUnknown, match=r"environment 'slowenv'.*tool 'nap'"):
             run(killed())
         run(session.close())
 

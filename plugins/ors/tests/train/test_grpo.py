@@ -1,11 +1,13 @@
 """GRPO against real servers, with TRL's own trainer and with episodes side by side."""
 
+import json
 import re
 
 import pytest
 from ors_scripted import SideBySide, all_ended, say, trainer
 from trl import GRPOTrainer
 
+from trainwright.testing import tiny_model
 from trainwright_ors import episode, rollout
 from trainwright_ors.client import OrsError
 
@@ -153,3 +155,23 @@ def test_substitute_leaves_lost_rollouts_out_of_their_group(real, spec_of, tmp_p
     assert scores[0] != scores[0]  # NaN: no score
     assert made.state.log_history[-2]["env/lost"] == 0.25
     assert made.state.log_history[-2]["grad_norm"] == 0.0  # all that were scored are equal
+
+
+def test_a_real_environment_of_odd_tools_is_played(real, spec_of, tmp_path):
+    """Tools named `reset`, `get_reward` and with a dot, a schema with `$ref`, a description that looks like code."""
+    given = [
+        say("fs.read-file", a=3), say("reset", a=4), say("get_reward", a=5),
+        say("echo", kind="b", **{"from": "f"}, points=[{"x": 1}]),
+    ]  # fmt: skip
+
+    def script(prompt, turn):
+        return "\n".join(given) if turn == 0 else "done"
+
+    model = tiny_model("qwen2.5", max_position_embeddings=16_384)
+    args = {"max_completion_length": 8_000}
+    made = trainer(SideBySide, script, spec_of(real, "richenv", images="omit"), tmp_path, args=args, model=model)
+    made.train()
+    said = re.findall(r"<tool_response>\n(.*?)\n</tool_response>", made.prompts_seen[-1], re.DOTALL)
+    assert said[:3] == ["read 3", "a tool 4", "a tool 5"]
+    assert json.loads(said[3])["given"] == ["kind", "points", "word"]
+    assert made.state.log_history[-2]["tools/failure_frequency"] == 0.0

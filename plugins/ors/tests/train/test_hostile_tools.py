@@ -18,7 +18,8 @@ CODE = '"""\nimport builtins; builtins.ors_pwned = 1\n"""\nArgs:\n    x: {{ 7 * 
 CYCLE = {"type": "object", "$ref": "#/$defs/n", "$defs": {"n": {"properties": {"next": {"$ref": "#/$defs/n"}}}}}
 NAMES = [
     "reset", "get_reward", "__init__", "__class__", "__getattribute__", "_score", "_spec", "_rollout", "_begin_call",
-    "tool_0001", "self", "from", "fs.read-file", "é", "a\nimport builtins; builtins.ors_pwned = 1", "x" * 99, " ", "{{x}}",
+    "tool_0001", "self", "from", "fs.read-file", "é", "a\nimport builtins; builtins.ors_pwned = 1", "x" * 99, " ",
+    "{{x}}",
 ]  # fmt: skip
 SCHEMAS = [True, False, None, CYCLE, {"properties": {"b": True, "self": {}, "locals": {}, "from": {"const": None}}}]
 TASKS = [

@@ -4,13 +4,14 @@ import json
 import pickle
 from contextlib import contextmanager
 
+import psutil
 import pytest
 from ors_scripted import say, trainer
 from trl import GRPOTrainer
 
 from trainwright_ors.client import HttpRefused, OrsError, close_all, run
 from trainwright_ors.sources import count_tasks, digest
-from trainwright_ors.testing import FakeEnvironment, FakeServer, FakeTool, Output, faults
+from trainwright_ors.testing import CuttingProxy, FakeEnvironment, FakeServer, FakeTool, Output, faults
 
 BY_INDEX = ("num_tasks", "task", "task_range")
 TASKS = {"train": [{"n": n, "from": {"é": [None]}} for n in range(6)], "test": [{"n": 9}], "none": []}
@@ -102,3 +103,17 @@ def test_a_digest_is_of_the_first_and_the_last_task(spec_of):
     assert of(tasks) == of(list(tasks)) == of(tasks, BY_INDEX)
     assert len({of(tasks), of(tasks[1:]), of([*tasks[:5], {"n": 7}]), of(tasks[:1])}) == 4
     assert of(tasks, ("task",)) == ""
+
+
+def resident():
+    return psutil.Process().memory_info().rss
+
+
+def test_a_hundred_thousand_tasks_take_a_few_requests_and_little_memory(real, spec_of):
+    with CuttingProxy(real.url, lambda chance: None) as proxy:  # cuts nothing, and counts
+        spec, before = spec_of(proxy, "bigenv", ahead=0), resident()
+        seen = [spec.dataset[index]["task_index"] for index in range(64)]
+        assert len(set(seen)) == 64
+        assert len(spec.dataset) == 100_000
+        assert resident() - before < 150e6
+        assert proxy.connections < 12
