@@ -3,7 +3,8 @@
     pip install atheris
     python tests/fuzz/responses.py any -max_total_time=120
 
-any: no text raises, shows text of the prompt, or has calls out of order; -timeout=5 finds texts that take too long.
+any: no text raises, shows text of the prompt, has calls out of order or arguments that cannot be sent; -timeout=5 finds
+texts that take too long.
 whole: a call comes back as it was written, whatever its argument.
 cut: a text that ends early has no call but those that were written whole.
 """
@@ -27,7 +28,10 @@ with atheris.instrument_imports(include=["trainwright_templates"]):
     from trainwright_templates.parse import Parser, to_message
 
     PARSERS = {name: Parser(name, TOOLS) for name in CALLS}
-PREFIXES = ("", "PROMPT<think>", "PROMPT<think></think>", "<|channel|>PROMPT", "<|im_start|>assistant\n")
+PREFIXES = (
+    "", "PROMPT<think>", "PROMPT<think></think>", "<|im_start|>assistant\n", ">>>", "<|start|>assistant",
+    "<|start|>assistant<|channel|>PROMPT", "<|start|>assistant<|channel|>analysis<|message|>PROMPT",
+)  # fmt: skip
 TOKEN = re.compile(r"<[^<>]{1,40}>|\[[A-Z_/]{3,20}\]|\w+|.", re.S)
 TOKENS = [
     *sorted({token for call in CALLS.values() for token in TOKEN.findall(call)}),
@@ -61,6 +65,8 @@ def any_text(provider: atheris.FuzzedDataProvider, name: str) -> None:
         assert end <= call.span[0] < call.span[1], call
         assert call.raw == bare[slice(*call.span)], call
         assert call.name if call.usable else not call.arguments, call
+        if not any("\ud800" <= letter <= "\udfff" for letter in text):
+            json.dumps(call.arguments, ensure_ascii=False).encode()
         end = call.span[1]
     assert "PROMPT" not in str(to_message(response)) or "PROMPT" in text, response
 

@@ -1,5 +1,7 @@
 """Whatever the text: nothing raises, spans lie in order, and nothing is lost or made up."""
 
+import json
+
 import pytest
 
 from trainwright_templates.parse import Parser, format_names, to_message
@@ -14,7 +16,10 @@ MARKERS = [
     '<|"|>', "<tool_call|>", "<|channel|>", "analysis", "<|message|>", "<|start|>assistant", "<|call|>", " to=functions.f",  # noqa: E501
     "<think>", "</think>", "<｜tool▁call▁begin｜>", "f<｜tool▁sep｜>", "<｜tool▁call▁end｜>", '<｜DSML｜invoke name="f">',  # noqa: E501
     "</｜DSML｜invoke>", '<invoke name="f">', '<parameter name="a">', "</invoke>", "<|START_ACTION|>", "<|END_ACTION|>",
-    "<tool_calls>", "</tool_calls>", "<TOOLCALL>", "\n", " ", "```json", "```", "\ud800", "é", "\0", "<|im_end|>", "true", "1e9",  # noqa: E501
+    "<tool_calls>", "</tool_calls>", "<TOOLCALL>", '<|open|>call tool="f"<|sep|>', "<|close|>call<|sep|>", "Action:",
+    '<|open|>argument key="a" type="string"<|sep|>', "<|close|>argument<|sep|>", "]<]minimax[>[", "<a>", "</a>", ">>>f\n",
+    '<atem:invoke name="f">', '<atem:parameter name="a">', "</atem:parameter>", "<|eom|>", " to=self<|message|>", ">>>all\n",
+    "\\ud83c", "\n", " ", "```json", "```", "\ud800", "é", "\0", "<|im_end|>", "true", "1e9",
 ]  # fmt: skip
 TEXTS = st.one_of(
     st.text(max_size=40), st.lists(st.one_of(st.sampled_from(MARKERS), st.text(max_size=4)), max_size=30).map("".join)
@@ -30,7 +35,10 @@ TOOLS = [
 @pytest.mark.parametrize("name", format_names())
 @hypothesis.settings(max_examples=60, deadline=None)
 @hypothesis.given(
-    text=TEXTS, prefix=st.sampled_from(["", "PROMPT<think>", "PROMPT<think></think>", "<|channel|>PROMPT", "PROMPT"])
+    text=TEXTS,
+    prefix=st.sampled_from(
+        ["", "PROMPT<think>", "PROMPT<think></think>", "<|start|>assistant<|channel|>PROMPT", "PROMPT"]
+    ),
 )
 def test_any_text_has_a_response(name, text, prefix):
     parser = Parser(name, TOOLS)
@@ -41,5 +49,6 @@ def test_any_text_has_a_response(name, text, prefix):
         assert call.raw == parser.without_stops(text)[slice(*call.span)]
         assert call.usable or call.arguments == {}
         assert not call.usable or call.name
+        assert "\ud800" in text or json.dumps(call.arguments, ensure_ascii=False).encode()
         end = call.span[1]
     assert "PROMPT" not in str(to_message(response)) or "PROMPT" in text
