@@ -11,7 +11,7 @@ from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
 from trainwright_ors.client.errors import OrsError, Place
-from trainwright_ors.client.loop import home, run
+from trainwright_ors.client.loop import home
 from trainwright_ors.client.types import ToolSpec
 from trainwright_ors.content import Content, content
 from trainwright_ors.rollout import Rollout, reduce_rewards
@@ -131,7 +131,7 @@ class Episode:
             return None
         figures = rollout.figures
         nothing_worked = figures.calls > 0 and figures.raised == figures.calls
-        failures.note(rollout.last_failure if nothing_worked else None, ended=False)
+        failures.note(rollout.last_failure if nothing_worked else None, lost=False)
         return reduce_rewards(rollout.rewards, self._spec.settings.reward, self._spec.settings.no_reward)
 
 
@@ -178,13 +178,3 @@ class EpisodeFactory:
     def begin(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Open the sessions that the resets of these rows will take, all at once."""
         self._spec.ahead.want([task_key(row, self._environment) for row in rows], now=True)
-
-
-def answer_all(pairs: Sequence[tuple[Rollout, str]]) -> None:
-    """Hand answers over, all at once."""
-    import asyncio
-
-    async def together() -> None:
-        await asyncio.gather(*(rollout.answer(text) for rollout, text in pairs))
-
-    run(together())

@@ -35,13 +35,13 @@ class Failures:
     def __reduce__(self) -> tuple[type[Failures], tuple[Policy, float]]:
         return Failures, (self.policy, self.most)
 
-    def note(self, error: OrsError | None, *, ended: bool = True) -> None:
+    def note(self, error: OrsError | None, *, lost: bool = True) -> None:
         """Take note of a rollout.
 
         Args:
-            error: What it was lost to; None for one that ended well.
-            ended: False for a rollout that was not lost, but all of whose calls failed in the environment's code: it
-                keeps its score, and counts.
+            error: What it failed by; None for one that ended well.
+            lost: False for a rollout that keeps its score, though all its calls failed in the environment's code; it
+                counts all the same.
 
         Raises:
             OrsError: It ends the run.
@@ -49,12 +49,12 @@ class Failures:
         with self._lock:
             self._last.append(error is not None)
             share, count = sum(self._last) / len(self._last), len(self._last)
-            self.lost += error is not None and ended
+            self.lost += error is not None and lost
         if error is None:
             return
-        if ended and self.policy == "strict":
+        if lost and self.policy == "strict":
             raise error
-        _LOG.warning("a rollout %s: %s", "is left out" if ended else "has no call that worked", error)
+        _LOG.warning("a rollout %s: %s", "is left out" if lost else "has no call that worked", error)
         if count >= AT_LEAST and share > self.most:
             raise TooManyFailuresError(
                 f"{share:.0%} of the last {count} rollouts failed, more than {self.most:.0%}; the last: {error.detail}",

@@ -14,8 +14,8 @@ def log_rollouts(
 ) -> None:
     """Log a batch.
 
-    `env/calls`, `env/failed_calls`, `env/call_seconds` and `env/resumed` are a rollout's: calls sent, those of them
-    that failed, mean seconds of one (only of rollouts with calls), streams lost and found again. `env/finished` and
+    `env/calls`, `env/failed_calls`, `env/call_seconds` and `env/resumed` are a rollout's: its calls, those of them that
+    failed, mean seconds of one that was answered (where there is any), streams lost and found again. `env/finished` and
     `env/lost` are shares of rollouts, `env/reward/NAME` the mean score in an environment.
 
     Args:
@@ -34,5 +34,5 @@ def log_rollouts(
         log("env/failed_calls", figures.failed)
         log("env/resumed", figures.resumed)
         log("env/finished", float(episode._rollout.finished))
-        if figures.calls:
-            log("env/call_seconds", figures.seconds / figures.calls)
+        if answered := figures.calls - figures.failed:
+            log("env/call_seconds", figures.seconds / answered)

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from trainwright_ors.ahead import discard
 from trainwright_ors.client.errors import OrsError
 from trainwright_ors.client.loop import run
-from trainwright_ors.episode import Episode, answer_all
+from trainwright_ors.episode import Episode
 from trainwright_ors.metrics import log_rollouts
 from trainwright_ors.rollout import Rollout, TaskKey, reduce_rewards
 from trainwright_ors.tasks import task_keys
@@ -56,7 +56,7 @@ class RewardFunction:
             return self._without_episodes(completions, columns)
         episodes: list[Episode] = list(environments)
         answers = zip(episodes, completions, strict=True)
-        answer_all([(each._rollout, plain_message(said)) for each, said in answers if each._rollout is not None])
+        run(_answer([(each._rollout, plain_message(said)) for each, said in answers if each._rollout is not None]))
         scores = [episode._score() for episode in episodes]
         if log_metric is not None:
             log_rollouts(log_metric, episodes, scores)
@@ -87,6 +87,11 @@ class RewardFunction:
             discard([future])
         spec.failures.note(lost)
         return None if lost else reduce_rewards(rollout.rewards, spec.settings.reward, spec.settings.no_reward)
+
+
+async def _answer(pairs: Sequence[tuple[Rollout, str]]) -> None:
+    """Hand answers over, all at once."""
+    await asyncio.gather(*(rollout.answer(text) for rollout, text in pairs))
 
 
 def plain_message(completion: Any) -> str:

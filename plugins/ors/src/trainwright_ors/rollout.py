@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 import json
 from collections.abc import Mapping, Sequence
-from concurrent.futures import Future
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -25,7 +24,6 @@ from trainwright_ors.client import (
     Unreachable,
 )
 from trainwright_ors.client.errors import EnvironmentFailed, Place
-from trainwright_ors.client.loop import home
 from trainwright_ors.client.types import Block
 from trainwright_ors.settings import Reducer
 from trainwright_ors.tools import checked
@@ -100,10 +98,10 @@ class Figures:
     """What a rollout's calls came to.
 
     Attributes:
-        calls: Calls that were sent.
+        calls: Calls that the model made of an episode that went on.
         failed: Those of them that failed, whoever's fault it was.
         raised: Those that failed in the environment's own code.
-        seconds: All calls together.
+        seconds: All calls together that were answered.
         resumed: Streams lost and found again.
     """
 
@@ -137,17 +135,12 @@ class Rollout:
     figures: Figures = field(default_factory=Figures)
     _turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
-    def begin(self, name: str, arguments: Mapping[str, Any]) -> Future[ToolResult]:
-        """Start a call; it is sent when those before it have ended.
+    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
+        """Call a tool, on the client's loop; it is sent when the calls before it have ended.
 
-        Raises (the future):
+        Raises:
             OrsError: It failed, or the episode is over or lost.
         """
-        future: Future[ToolResult] = home().submit(self.call(name, arguments))
-        return future
-
-    async def call(self, name: str, arguments: Mapping[str, Any]) -> ToolResult:
-        """The same in a coroutine of the client's loop."""
         async with self._turn:
             self._check(name)
             try:

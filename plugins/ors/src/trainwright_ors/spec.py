@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from trainwright_ors.ahead import Ahead
-from trainwright_ors.client import Client, Deadlines, TerminalTool, Toolset, ToolSpec, run
+from trainwright_ors.client import Client, Deadlines, OrsError, TerminalTool, Toolset, ToolSpec, close_all, run
+from trainwright_ors.client.errors import Place
 from trainwright_ors.client.origin import HOSTED
 from trainwright_ors.episode import EpisodeFactory
 from trainwright_ors.failures import Failures
@@ -104,9 +105,6 @@ class OrsSpec:
         Raises:
             OrsError: An environment is answered by a message, which `get_reward` does not see.
         """
-        from trainwright_ors.client import OrsError
-        from trainwright_ors.client.errors import Place
-
         for name, toolset in self.plan.tools.items():
             if self.terminal(toolset, name) is not None:
                 remedy = "give `spec.reward_func`, and `spec.factory` if the model calls tools as well"
@@ -137,8 +135,6 @@ class OrsSpec:
 
     def close(self) -> None:
         """End the sessions of this process."""
-        from trainwright_ors.client import close_all
-
         self.ahead.clear()
         close_all()
 

@@ -259,6 +259,25 @@ def test_a_sign_of_life_that_fails_once_is_given_again(raw):
     assert not session.gone
 
 
+def test_a_sign_of_life_that_fails_does_not_bring_a_session_back(raw):
+    gone = threading.Event()
+
+    async def cut_once_it_is_gone():
+        while not gone.is_set():
+            await asyncio.sleep(0.01)
+        yield b""
+
+    raw.answers["ping"] = lambda asked: cut_once_it_is_gone()
+    raw.answers["call"] = lambda asked: reply({"detail": "Active environment not found"}, 404)
+    session = opened(raw, ping=0.05)
+    until(lambda: "POST /ping" in raw.paths())
+    with pytest.raises(SessionGone):
+        run(session.call("add", {}))
+    gone.set()
+    until(session._pings.done)
+    assert session.gone
+
+
 def test_the_prompt_waits_for_the_setup_and_meets_its_deadline(raw):
     starting = reply({"detail": "starting"}, 503, X_Backend_State="starting", Retry_After=0)
     said = iter([starting, starting])

@@ -48,9 +48,9 @@ def test_what_is_long_past_does_not_count():
 def test_rollouts_in_which_nothing_works_keep_their_score_and_count(policy):
     failures = Failures(policy, 0.5)
     for _ in range(AT_LEAST - 1):
-        failures.note(LOST, ended=False)
+        failures.note(LOST, lost=False)
     with pytest.raises(TooManyFailuresError):
-        failures.note(LOST, ended=False)
+        failures.note(LOST, lost=False)
     assert failures.lost == 0
 
 

@@ -42,6 +42,7 @@ def test_failed_calls_are_counted_and_the_model_is_told(real, spec_of, tmp_path)
     made.train()
     last = made.state.log_history[-2]
     assert (last["tools/failure_frequency"], last["env/failed_calls"]) == (1.0, 1.0)
+    assert "env/call_seconds" not in last
     assert any("Tool input validation error" in prompt for prompt in made.prompts_seen)
 
 

@@ -10,7 +10,8 @@ from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, TypeVar
 
 from trainwright_ors.client.errors import Deadline, Place, ProtocolError, Unreachable
-from trainwright_ors.client.wire import NotSent, Starting, Trouble, Wire
+from trainwright_ors.client.trouble import NotSent, Starting, Trouble
+from trainwright_ors.client.wire import Wire
 
 _T = TypeVar("_T")
 _LOSSES = 4  # attempts that ended in a lost connection or a busy server

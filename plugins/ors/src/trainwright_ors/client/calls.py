@@ -23,8 +23,9 @@ from trainwright_ors.client.errors import (
     Unreachable,
 )
 from trainwright_ors.client.sse import Event, SseError, SseParser
+from trainwright_ors.client.trouble import Busy, Lost, Starting, Trouble
 from trainwright_ors.client.types import Generation
-from trainwright_ors.client.wire import Busy, Lost, Starting, Trouble, Wire
+from trainwright_ors.client.wire import Wire
 
 if TYPE_CHECKING:
     import httpx

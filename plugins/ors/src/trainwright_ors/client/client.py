@@ -7,7 +7,7 @@ import logging
 from collections.abc import AsyncGenerator, Mapping, Sequence
 from contextlib import AsyncExitStack, aclosing
 from functools import partial
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from weakref import WeakKeyDictionary
 
 from pydantic import SecretStr
@@ -24,8 +24,12 @@ from trainwright_ors.client.secrets import Hidden, channel
 from trainwright_ors.client.session import Session
 from trainwright_ors.client.sids import routed
 from trainwright_ors.client.task_list import TaskList, TaskListError
+from trainwright_ors.client.trouble import Trouble
 from trainwright_ors.client.types import ServerInfo, Split, Toolset
-from trainwright_ors.client.wire import Trouble, Wire
+from trainwright_ors.client.wire import Wire
+
+if TYPE_CHECKING:
+    import httpx
 
 _LOG = logging.getLogger("trainwright.ors")
 
@@ -110,19 +114,19 @@ class Client:
     async def tools(self, environment: str | None) -> Toolset:
         """The tools that all tasks of an environment share."""
         place = await self._place(environment)
-        return answers.toolset(await self._get(place, "tools", "its tools"), place)
+        return answers.toolset(await self._ask("GET", place, "tools", "its tools"), place)
 
     @on_loop
     async def splits(self, environment: str | None) -> tuple[Split, ...]:
         """The splits of an environment's tasks."""
         place = await self._place(environment)
-        return answers.splits(await self._get(place, "splits", "its splits"), place)
+        return answers.splits(await self._ask("GET", place, "splits", "its splits"), place)
 
     @on_loop
     async def num_tasks(self, environment: str | None, split: str) -> int:
         """How many tasks a split has."""
         place = await self._place(environment, f"{split}[*]")
-        answer = await self._post(place, "num_tasks", {"split": split}, "its number of tasks")
+        answer = await self._ask("POST", place, "num_tasks", "its number of tasks", {"split": split})
         number = answer.get("num_tasks") if isinstance(answer, dict) else None
         if isinstance(number, bool) or not isinstance(number, int) or number < 0:
             raise ProtocolError("the number of tasks is no number", place)
@@ -132,7 +136,7 @@ class Client:
     async def task(self, environment: str | None, split: str, index: int) -> dict[str, Any]:
         """One task's specification."""
         place = await self._place(environment, f"{split}[{_counted(index)}]")
-        answer = await self._post(place, "task", {"split": split, "index": index}, "the task")
+        answer = await self._ask("POST", place, "task", "the task", {"split": split, "index": index})
         found = answer.get("task") if isinstance(answer, dict) else None
         if not isinstance(found, dict):
             raise ProtocolError("the task is not an object", place)
@@ -146,7 +150,7 @@ class Client:
         """
         place = await self._place(environment, f"{split}[{_counted(start)}:{_counted(stop)}]")
         body = {"split": split, "start": start, "stop": stop}
-        answer = await self._post(place, "task_range", body, "the tasks")
+        answer = await self._ask("POST", place, "task_range", "the tasks", body)
         found = answer.get("tasks") if isinstance(answer, dict) else None
         if not isinstance(found, list) or not all(isinstance(task, dict) for task in found):
             raise ProtocolError("the tasks are not a list of objects", place)
@@ -177,7 +181,10 @@ class Client:
         async with AsyncExitStack() as stack:
             sid = await stack.enter_async_context(routed(wire, place))
             path, body = (place.environment, "tasks"), {"split": split}
-            begin = partial(self._begin, stack, path, place, sid, body)
+
+            async def begin() -> httpx.Response:
+                return await stack.enter_async_context(wire.send("POST", path, place, sid=sid, body=body))
+
             response = await persist(begin, wire, place, wire.deadlines.setup, "the list of tasks")
             expect(response.headers.get("content-type", ""), "application/json", "the list of tasks", place)
             reader = TaskList(wire.limits.element)
@@ -232,18 +239,9 @@ class Client:
     async def _place(self, environment: str | None, task: str = "") -> Place:
         return Place(await self.resolve(environment), task)
 
-    async def _get(self, place: Place, path: str, what: str) -> Any:
+    async def _ask(self, method: str, place: Place, path: str, what: str, body: Mapping[str, Any] | None = None) -> Any:
         async with routed(self._wire, place) as sid:
-            return await ask(self._wire, "GET", (place.environment, path), place, what=what, sid=sid)
-
-    async def _post(self, place: Place, path: str, body: Mapping[str, Any], what: str) -> Any:
-        async with routed(self._wire, place) as sid:
-            return await ask(self._wire, "POST", (place.environment, path), place, what=what, sid=sid, body=body)
-
-    async def _begin(
-        self, stack: AsyncExitStack, path: tuple[str, ...], place: Place, sid: str, body: Mapping[str, Any]
-    ) -> Any:
-        return await stack.enter_async_context(self._wire.send("POST", path, place, sid=sid, body=body))
+            return await ask(self._wire, method, (place.environment, path), place, what=what, sid=sid, body=body)
 
 
 def _counted(index: int) -> int:

@@ -14,7 +14,8 @@ class Deadlines:
 
     Attributes:
         connect: Until there is a connection, further attempts included.
-        idle: A stream without a byte, though servers send a comment every 10 s. It is then resumed where that is safe.
+        idle: An answer that has begun, without a further byte; servers send a comment every 10 s while a tool runs. It
+            is then resumed or asked for again, where that is safe.
         total: A tool call from its first byte to its result, resumptions included.
         setup: A session from its creation to its first prompt, tools or call.
         request: Any other request, from the connection to the end of the answer; for lists of tasks, each page.

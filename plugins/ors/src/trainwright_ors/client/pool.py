@@ -13,11 +13,7 @@ if TYPE_CHECKING:
 
 _KEPT = 128  # idle connections
 _KEPT_FOR = 1.5  # seconds; servers drop idle ones after 2 s and more, and a request must not meet that moment
-_BEFORE_PROBE, _BETWEEN_PROBES, _PROBES = (
-    15,
-    5,
-    4,
-)  # a peer that vanished is noticed after 35 s, however quiet a call is
+_PROBING = {"TCP_KEEPIDLE": 15, "TCP_KEEPINTVL": 5, "TCP_KEEPCNT": 4}  # a peer that vanished is noticed after 35 s
 
 
 def pool() -> httpx.AsyncClient:
@@ -54,6 +50,6 @@ def _proxied() -> bool:
 
 def _options() -> list[tuple[int, int, int]]:
     """TCP keep-alive, as far as the system has it."""
-    named = (("TCP_KEEPIDLE", _BEFORE_PROBE), ("TCP_KEEPINTVL", _BETWEEN_PROBES), ("TCP_KEEPCNT", _PROBES))
-    found = [(socket.IPPROTO_TCP, getattr(socket, name), value) for name, value in named if hasattr(socket, name)]
-    return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *found]
+    known = {getattr(socket, name): value for name, value in _PROBING.items() if hasattr(socket, name)}
+    probing = [(socket.IPPROTO_TCP, option, value) for option, value in known.items()]
+    return [(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1), (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1), *probing]

@@ -184,7 +184,7 @@ class Session:
             except SessionGone:
                 self.gone = True
             except OrsError as error:
-                self.gone = isinstance(error, HttpRefused) and error.status == _NOT_FOUND
+                self.gone = self.gone or (isinstance(error, HttpRefused) and error.status == _NOT_FOUND)
                 _LOG.debug("a session gave no sign of life: %s", error)
 
     def _end_soon(self) -> asyncio.Task[None]:

@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING, Any
 from trainwright_ors.client.ask import ask, decoded, media_type, persist
 from trainwright_ors.client.calls import drain, events
 from trainwright_ors.client.errors import Place, ProtocolError
-from trainwright_ors.client.wire import Lost, Wire
+from trainwright_ors.client.trouble import Lost
+from trainwright_ors.client.wire import Wire
 
 if TYPE_CHECKING:
     import httpx

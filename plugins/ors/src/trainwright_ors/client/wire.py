@@ -1,8 +1,4 @@
-"""Requests to one server: where they go, what they carry, and how their failures are told apart.
-
-A failure is told by what the server may have done: `NotSent` (nothing can have run), `Starting` (it said that nothing
-has), `Busy` (a gateway's or a limiter's answer) or `Lost` (anything may have run).
-"""
+"""Requests to one server: where they go, what they carry, and which `Trouble` their failures are."""
 
 from __future__ import annotations
 
@@ -21,44 +17,12 @@ from trainwright_ors.client.origin import Origin
 from trainwright_ors.client.pool import pool
 from trainwright_ors.client.refusals import refusal
 from trainwright_ors.client.secrets import Hidden
+from trainwright_ors.client.trouble import Busy, Lost, NotSent, Starting
 
 if TYPE_CHECKING:
     import httpx
 
 _OF_ERROR = 64 * 1024  # bytes that are read of an error's body
-
-
-class Trouble(Exception):  # noqa: N818 (never seen outside: a retry or an `OrsError` comes of it)
-    """Something on the way; `pause` is how long the server asks to wait, in seconds."""
-
-    def __init__(self, why: str, pause: float | None = None) -> None:
-        self.why = why
-        self.pause = pause
-        super().__init__(why)
-
-
-class NotSent(Trouble):
-    """There was no connection: nothing can have run."""
-
-
-class Starting(Trouble):
-    """The server said that the session is still being set up: nothing ran."""
-
-
-class Busy(Trouble):
-    """429: nothing ran. 502, 503 or 504 of something between: unknown.
-
-    Attributes:
-        status: Which.
-    """
-
-    def __init__(self, why: str, pause: float | None, status: int) -> None:
-        self.status = status
-        super().__init__(why, pause)
-
-
-class Lost(Trouble):
-    """The connection ended, or fell silent, before the answer did: anything may have run."""
 
 
 @dataclass(frozen=True)
@@ -241,8 +205,8 @@ class _told:  # noqa: N801 (used like a function)
 
 
 @asynccontextmanager
-async def _within(seconds: float | None, else_: str) -> AsyncIterator[None]:
-    """Bound a wait; once over, the connection counts as lost."""
+async def _within(seconds: float | None, why: str) -> AsyncIterator[None]:
+    """Bound a wait; once it is over, the connection counts as lost, and this is why."""
     limit = asyncio.timeout(seconds)
     try:
         async with limit:
@@ -250,7 +214,7 @@ async def _within(seconds: float | None, else_: str) -> AsyncIterator[None]:
     except TimeoutError:
         if not limit.expired():
             raise
-        raise Lost(else_) from None
+        raise Lost(why) from None
 
 
 def _pause(header: str) -> float | None:
