@@ -41,7 +41,8 @@ def linear_nll(
     `logits = softcap · tanh(scale · products / softcap) / temperature` with `products = hidden · weightᵀ + low · upᵀ +
     bias`. The loss's gradient is known but for a factor once a tile's probabilities are, so it is made there and scaled
     in the backward pass: three matrix products, two with a frozen head, one without gradients (the idea of Liger
-    Kernel, arXiv:2410.10989). Its memory: one tile, and the gradients in fp32.
+    Kernel, arXiv:2410.10989). Its memory: one tile, and the gradients in fp32. On a GPU, where one tile holds the logits
+    of all tokens and the head is trained, it waits for the backward pass instead: still three products, no fp32 sum.
 
     Args:
         hidden: Hidden states, fp16, bf16, fp32 or fp64; products run in this dtype or in autocast's.
@@ -55,8 +56,8 @@ def linear_nll(
         ignore_index: Targets that carry no loss and are dropped before the head, which on an accelerator costs a
             synchronisation; None if the caller has dropped them: then nothing synchronises.
         chunk_size: At most `chunk_size · V` logits exist at once. Default: about 64 MiB of fp32 logits on a CPU; on a
-            GPU 400 MiB in the products' dtype, and with a trained head as much again as its gradient; halved as often
-            as it takes where less memory is free.
+            GPU 400 MiB in the products' dtype, and with a trained 16-bit head as much again as its gradient; halved as
+            often as it takes where less memory is free.
         memory: `lowest` for smaller tiles, the gradient of `hidden` stored in its own dtype (one rounding more unless
             the loss's factor is a power of two), and a trained head's logits computed again in the backward pass
             (four products) rather than an fp32 sum of its gradient.
