@@ -41,8 +41,8 @@ def linear_nll(
     `logits = softcap · tanh(scale · products / softcap) / temperature` with `products = hidden · weightᵀ + low · upᵀ +
     bias`. The loss's gradient is known but for a factor once a tile's probabilities are, so it is made there and scaled
     in the backward pass: three matrix products, two with a frozen head, one without gradients (the idea of Liger
-    Kernel, arXiv:2410.10989). Its memory: one tile, and the gradients in fp32. On a GPU, where one tile holds the logits
-    of all tokens and the head is trained, it waits for the backward pass instead: still three products, no fp32 sum.
+    Kernel, arXiv:2410.10989). Its memory: one tile, and the gradients in fp32. On a GPU, where one tile holds the
+    logits of all tokens and the head is trained, it waits for the backward pass: three products too, and no fp32 sum.
 
     Args:
         hidden: Hidden states, fp16, bf16, fp32 or fp64; products run in this dtype or in autocast's.
