@@ -24,8 +24,13 @@ def main(overrides: Sequence[str]) -> int:
         code = subprocess.run([sys.executable, "-m", "trainwright", *words], check=False).returncode
     if code == 0:
         given = [word.removeprefix("output=") for word in overrides if word.startswith("output=")]
-        first, last = quarters(Path([OUTPUT, *given][-1]) / "metrics.jsonl")
+        metrics = Path([OUTPUT, *given][-1]) / "metrics.jsonl"
+        trained, held_out = rewards(metrics, "reward"), rewards(metrics, "eval_reward")
+        quarter = max(1, len(trained) // 4)
+        first, last = mean(trained[:quarter]), mean(trained[-quarter:])
         print(f"mean reward of the first quarter {first:.3f}, of the last {last:.3f}")
+        if held_out:
+            print(f"cities not trained on: {held_out[0]:.3f} before, {held_out[-1]:.3f} after")
     return code
 
 
@@ -61,11 +66,9 @@ def await_health(process: subprocess.Popen[bytes], url: str, seconds: float = 60
     raise RuntimeError(f"the server did not start; see what `python {FOLDER / 'server.py'}` says")
 
 
-def quarters(metrics: Path) -> tuple[float, float]:
-    """The mean reward over the first quarter of the steps, and over the last."""
-    rewards = [row["reward"] for row in map(json.loads, metrics.read_text().splitlines()) if "reward" in row]
-    quarter = max(1, len(rewards) // 4)
-    return mean(rewards[:quarter]), mean(rewards[-quarter:])
+def rewards(metrics: Path, name: str) -> list[float]:
+    """The mean rewards in a run's record, in the order of the steps: `reward` of those trained on, or `eval_reward`."""
+    return [row[name] for row in map(json.loads, metrics.read_text().splitlines()) if name in row]
 
 
 if __name__ == "__main__":

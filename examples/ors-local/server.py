@@ -1,4 +1,4 @@
-"""The environment, served by ors-sdk: write a list of words again, without one of them. `python server.py [PORT]`.
+"""The environment, served by ors-sdk: say in which country a city is, in one word. `python server.py [PORT]`.
 
 The model answers in plain text; the trainer hands the text to the tool `answer`, which grades it and ends the episode.
 """
@@ -8,19 +8,29 @@ from __future__ import annotations
 import random
 import re
 import sys
-from collections import Counter
-from functools import cache
 from typing import Any
 
 from ors import Environment, Server, Split, TextBlock, ToolOutput, tool
 from pydantic import BaseModel
 
-NOUNS = """
-cat dog horse cow pig goat sheep lion tiger bear wolf fox mouse rabbit duck frog apple banana bread cheese rice soup
-pasta pizza cake lemon grape peach onion potato carrot egg shirt hat shoe sock coat dress jacket skirt glove scarf boot
-belt sweater jeans tie vest hammer saw drill wrench shovel axe rake ladder chisel broom knife rope
-"""
-SIZES = {"train": 400, "test": 80}
+CITIES = {
+    "Australia": "Sydney Melbourne Brisbane Perth Adelaide",
+    "Canada": "Toronto Montreal Vancouver Ottawa Calgary",
+    "China": "Beijing Shanghai Shenzhen Wuhan Nanjing",
+    "Egypt": "Cairo Alexandria Luxor Giza Aswan",
+    "France": "Paris Lyon Marseille Bordeaux Toulouse",
+    "Germany": "Berlin Munich Hamburg Dresden Leipzig",
+    "Greece": "Athens Thessaloniki Heraklion Patras Sparta",
+    "India": "Mumbai Delhi Chennai Kolkata Jaipur",
+    "Ireland": "Dublin Cork Galway Limerick Waterford",
+    "Italy": "Rome Milan Naples Venice Turin",
+    "Japan": "Tokyo Osaka Kyoto Nagasaki Hiroshima",
+    "Norway": "Oslo Bergen Trondheim Stavanger Narvik",
+    "Poland": "Warsaw Krakow Gdansk Poznan Wroclaw",
+    "Russia": "Moscow Kazan Omsk Irkutsk Novosibirsk",
+    "Spain": "Madrid Barcelona Seville Valencia Granada",
+    "Turkey": "Istanbul Ankara Izmir Antalya Bursa",
+}
 
 
 class Answer(BaseModel):
@@ -29,8 +39,8 @@ class Answer(BaseModel):
     text: str
 
 
-class LeaveOut(Environment):
-    """A graded request of one turn."""
+class WhichCountry(Environment):
+    """A graded question of one turn."""
 
     @classmethod
     def list_splits(cls) -> list[Split]:
@@ -40,37 +50,32 @@ class LeaveOut(Environment):
     @classmethod
     def list_tasks(cls, split: str) -> list[dict[str, Any]]:
         """Always the same tasks; ors-sdk asks for them again at each index."""
-        return _tasks(split)
+        return tasks(split)
 
     def get_prompt(self) -> list[TextBlock]:
-        """The request."""
-        words, leave_out = ", ".join(self.task_spec["words"]), self.task_spec["leave_out"]
-        return [TextBlock(text=f"Words: {words}.\nWrite these words again without {leave_out}, separated by commas.")]
+        """The question."""
+        return [TextBlock(text=f"Country of {self.task_spec['city']}?")]
 
     @tool
     def answer(self, args: Answer) -> ToolOutput:
         """Grade the answer, which ends the episode."""
-        reward = score(args.text, self.task_spec["words"], self.task_spec["leave_out"])
+        reward = score(args.text, self.task_spec["country"])
         return ToolOutput(blocks=[TextBlock(text=f"score {reward:.2f}")], reward=reward, finished=True)
 
 
-def score(text: str, words: list[str], leave_out: str) -> float:
-    """The F1 of an answer's words: 1 where it has those asked for, once each, and no other."""
-    written = Counter(re.findall(r"\w+", text.lower()))
-    wanted = Counter(word for word in words if word != leave_out)
-    return 2 * (written & wanted).total() / (written.total() + wanted.total())
+def score(text: str, country: str) -> float:
+    """The share of the answer's words that the country's name, once, makes up: 1 for the name alone, 0 without it."""
+    written = re.findall(r"\w+", text)
+    return 1 / len(written) if country in written else 0.0
 
 
-@cache
-def _tasks(split: str) -> list[dict[str, Any]]:
-    chance = random.Random(split)
-    return [_task(chance) for _ in range(SIZES[split])]
-
-
-def _task(chance: random.Random) -> dict[str, Any]:
-    words = chance.sample(NOUNS.split(), 5)
-    return {"words": words, "leave_out": chance.choice(words)}
+def tasks(split: str) -> list[dict[str, Any]]:
+    """Four cities of each country to train on, the fifth to test on."""
+    chosen = {"train": slice(4), "test": slice(4, None)}[split]
+    found = [{"city": city, "country": country} for country, all_ in CITIES.items() for city in all_.split()[chosen]]
+    random.Random(split).shuffle(found)
+    return found
 
 
 if __name__ == "__main__":
-    Server([LeaveOut]).run(host="127.0.0.1", port=int(sys.argv[1]) if len(sys.argv) > 1 else 8000)
+    Server([WhichCountry]).run(host="127.0.0.1", port=int(sys.argv[1]) if len(sys.argv) > 1 else 8000)

@@ -24,28 +24,33 @@ def server():
 @pytest.mark.parametrize(
     ("text", "score"),
     [
-        ("cat, hat, saw, egg", 1.0),
-        ("Egg hat cat saw.", 1.0),
-        ("cat, hat, saw, egg, dog", 8 / 9),
-        ("cat, cat, cat, cat", 1 / 4),
-        ("dog", 0.0),
+        ("France", 1.0),
+        ("France.", 1.0),
+        ("Paris, France", 1 / 2),
+        ("It is in France, of course", 1 / 6),
+        ("In which country is Paris?", 0.0),
+        ("One word.", 0.0),
+        ("Italy", 0.0),
         ("", 0.0),
     ],
 )
 def test_an_answer_is_graded_by_its_words(server, text, score):
-    assert server.score(text, ["cat", "dog", "hat", "saw", "egg"], "dog") == pytest.approx(score)
+    assert server.score(text, "France") == pytest.approx(score)
 
 
-def test_the_tasks_are_always_the_same_and_can_be_solved(server):
-    for split, size in server.SIZES.items():
-        tasks = server.LeaveOut.list_tasks(split)
-        server._tasks.cache_clear()
-        assert tasks == server.LeaveOut.list_tasks(split)
-        assert len(tasks) == size
-        for task in tasks:
-            right = [word for word in task["words"] if word != task["leave_out"]]
-            assert len(set(right)) == 4
-            assert server.score(", ".join(right), **task) == 1.0
+def test_what_needs_no_knowledge_scores_next_to_nothing(server):
+    tasks = server.tasks("train")
+    for text in (*server.CITIES, " ".join(server.CITIES)):
+        assert sum(server.score(text, task["country"]) for task in tasks) / len(tasks) <= 1 / 16
+    for task in tasks:
+        assert server.score(f"In which country is {task['city']}?", task["country"]) == 0
+
+
+def test_the_tasks_are_always_the_same_and_none_is_trained_and_tested_on(server):
+    train, test = (server.WhichCountry.list_tasks(split) for split in ("train", "test"))
+    assert (train, len(train), len(test)) == (server.tasks("train"), 64, 16)
+    cities = [task["city"] for task in train + test]
+    assert len(set(cities)) == 80
 
 
 def test_the_configs_are_valid(monkeypatch):
