@@ -57,6 +57,11 @@ def attacks(call: str) -> Iterator[tuple[str, Attack]]:
     yield "closing tags in a value", around(opened, shut + " ", shut)
     yield "calls in a value", around(opened, call, shut)
     yield "nested openings, closed", lambda size: opened * (size // len(call)) + shut * (size // len(call))
+    value = re.search(r"""(["']|<\|"\|>)b\1""", call) or middle
+    before, behind = call[: value.start()] + "[", "0]" + call[value.end() :]
+    for unit in ("0,", "[],", '{"k":1},', "{k:1},", '"s",', "'s',", '<|"|>s<|"|>,', "[" * 9 + "]" * 9 + ","):
+        yield f"a list of {unit!r}", around(before, unit, behind)
+        yield f"a list of {unit!r} that does not end", around(before, unit, "")
     for tag in ("<think>", "</think>", "<think></think>"):
         yield f"{tag}, whole calls", around(tag, call, "")
         yield f"{tag} before each call", fill(tag + call)

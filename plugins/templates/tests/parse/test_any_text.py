@@ -17,9 +17,9 @@ MARKERS = [
     "<think>", "</think>", "<｜tool▁call▁begin｜>", "f<｜tool▁sep｜>", "<｜tool▁call▁end｜>", '<｜DSML｜invoke name="f">',  # noqa: E501
     "</｜DSML｜invoke>", '<invoke name="f">', '<parameter name="a">', "</invoke>", "<|START_ACTION|>", "<|END_ACTION|>",
     "<tool_calls>", "</tool_calls>", "<TOOLCALL>", '<|open|>call tool="f"<|sep|>', "<|close|>call<|sep|>", "Action:",
-    '<|open|>argument key="a" type="string"<|sep|>', "<|close|>argument<|sep|>", "]<]minimax[>[", "<a>", "</a>", ">>>f\n",
-    '<atem:invoke name="f">', '<atem:parameter name="a">', "</atem:parameter>", "<|eom|>", " to=self<|message|>", ">>>all\n",
-    "\\ud83c", "\n", " ", "```json", "```", "\ud800", "é", "\0", "<|im_end|>", "true", "1e9",
+    '<|open|>argument key="a" type="string"<|sep|>', "<|close|>argument<|sep|>", "]<]minimax[>[", "<a>", "</a>",
+    '<atem:invoke name="f">', '<atem:parameter name="a">', "</atem:parameter>", "<|eom|>", " to=self<|message|>",
+    ">>>f\n", ">>>all\n", "\\ud83c", "\n", " ", "```json", "```", "\ud800", "é", "\0", "<|im_end|>", "true", "1e9",
 ]  # fmt: skip
 TEXTS = st.one_of(
     st.text(max_size=40), st.lists(st.one_of(st.sampled_from(MARKERS), st.text(max_size=4)), max_size=30).map("".join)

@@ -1,5 +1,7 @@
 """Faulty calls get the status that says what is wrong, and what is not whole is never executed."""
 
+import json
+
 import pytest
 from response_texts import JSON_CALLS, TAGGED_CALLS
 
@@ -266,3 +268,16 @@ def test_values_that_are_nested_too_deeply_to_be_written_again_are_none(depth):
         text = (begin % nested + end).replace(f"'{nested}'", nested).replace(f'<|"|>{nested}<|"|>', nested)
         for call in Parser(format)(text).usable_calls:
             assert call.arguments == {"city": nested}
+
+
+def test_long_lists_are_read_where_they_are_json():
+    numbers = list(range(100_000))
+    for format in JSON_CALLS:
+        (call,) = read(format, JSON_CALLS[format] % json.dumps({"city": numbers})).calls
+        assert (call.status, call.arguments) == ("ok", {"city": numbers})
+
+
+def test_a_list_of_too_many_values_to_repair_is_never_executed():
+    values = "'x', " * 60_000
+    assert read("hermes", JSON_CALLS["hermes"] % f"{{'city': [{values}]}}").usable_calls == ()
+    assert read("lfm_escaped", f"<|tool_call_start|>[get_weather(city=[{values}])]<|tool_call_end|>").usable_calls == ()

@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import json
 import re
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from .calls import Status
-from .literal import MAX_DEPTH, BadLiteralError, LiteralReader, load_json
+from .literal import MAX_DEPTH, BadLiteralError, LiteralReader, load_json, sound
 from .source import Source
 
 # All that may stand between two brackets: strings, numbers, words, separators. What follows is a bracket, or no JSON.
 _BETWEEN = r'(?:[\s,:\w.+-]++|"(?:[^"\\]++|\\.)*+")*+'
-_RUN = re.compile(_BETWEEN, re.S)
-_BRACKET = re.compile(_BETWEEN + r"([\[\]{}])", re.S)
+_STEP = re.compile(_BETWEEN + r"([\[\]{}])?+", re.S)
+MAX_BRACKETS = 100_000  # in one value that is not JSON as it stands
+_DECODER = json.JSONDecoder()
 _MATCHING = {"]": "[", "}": "{"}
 
 
@@ -43,7 +45,12 @@ def read_json(source: Source, start: int, close: str = "", opening: re.Pattern[s
         close: The tag that ends the call; empty where the format has none.
         opening: What starts the next call: a call that is not closed before it has no end tag.
     """
-    stop, end = _extent(source, start, opening)
+    until = _limit(source, start, opening)
+    if part := strict(source.text, start, until):
+        return part
+    stop, end = balanced(source.text, start, until)
+    if end == "cut":
+        source.spend(stop - start)
     if end == "whole":
         return _loaded(source, start, stop)
     shut = source.find(close, start if end == "cut" else stop) if close else -1
@@ -66,13 +73,20 @@ def read_json(source: Source, start: int, close: str = "", opening: re.Pattern[s
 Extent = tuple[int, Literal["whole", "cut", "bad"]]
 
 
-def _extent(source: Source, start: int, opening: re.Pattern[str] | None) -> Extent:
-    """As `balanced`. Values that do not end have a budget, beyond which none is looked for behind the next opening."""
+def _limit(source: Source, start: int, opening: re.Pattern[str] | None) -> int:
+    """Where a value must have ended: values that do not end have a budget, and then the next opening ends them."""
     following = source.search(opening, start + 1) if opening and source.budget < 0 else None
-    stop, end = balanced(source.text, start, following.start() if following else None)
-    if end == "cut":
-        source.spend(stop - start)
-    return stop, end
+    return following.start() if following else len(source.text)
+
+
+def strict(text: str, start: int, until: int) -> Part | None:
+    """The value at `start` if it is JSON as it stands, by the standard library, which is fast; None where it is not."""
+    within, at = (text, start) if until == len(text) else (text[start:until], 0)
+    try:
+        value, end = _DECODER.raw_decode(within, at)
+        return Part(sound(value, within[at:end]), start + end - at, "ok")
+    except (ValueError, RecursionError):
+        return None
 
 
 def balanced(text: str, start: int, until: int | None = None) -> Extent:
@@ -84,31 +98,26 @@ def balanced(text: str, start: int, until: int | None = None) -> Extent:
     """
     open_brackets: list[str] = []
     at, until = start, len(text) if until is None else until
-    while match := _BRACKET.match(text, at, until):
-        bracket = match[1]
-        at = match.end()
+    for count, step in enumerate(_STEP.finditer(text, start, until)):
+        bracket, at = step[1], step.end()
+        if bracket is None:
+            break
         if bracket in "{[":
             open_brackets.append(bracket)
-            if len(open_brackets) > MAX_DEPTH:
+            if len(open_brackets) > MAX_DEPTH or count > MAX_BRACKETS:
                 return at, "bad"
         elif not open_brackets or open_brackets.pop() != _MATCHING[bracket]:
             return at, "bad"
         elif not open_brackets:
             return at, "whole"
-    run = _RUN.match(text, at, until)
-    at = run.end() if run else at
     cut = at >= until or text[at] == '"'
     return (until, "cut") if cut else (at, "bad")
 
 
 def _loaded(source: Source, start: int, stop: int) -> Part:
-    text = source.text[start:stop]
-    try:
-        return Part(load_json(text), stop, "ok")
-    except ValueError:
-        pass
     try:  # a newline or tab written into a string as it is
-        return Part(load_json(text, strict=False), stop, "repaired", "control characters inside a string")
+        value = load_json(source.text[start:stop], strict=False)
+        return Part(value, stop, "repaired", "control characters inside a string")
     except ValueError:
         return _repaired(source, start, stop, closed=False)
 

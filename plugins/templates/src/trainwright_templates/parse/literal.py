@@ -10,6 +10,7 @@ from typing import Any
 from .source import skip_space
 
 MAX_DEPTH = 200
+MAX_VALUES = 50_000  # in one literal that is not JSON
 # A number or word ends where its characters do, or where a keyword follows without a comma (`days=3where=…`).
 _GLUED = r"(?=[A-Za-z_]\w*+\s*+=)"
 _NUMBER = re.compile(rf"[-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?+(?:(?![\w.])|{_GLUED})")
@@ -60,6 +61,7 @@ class LiteralReader:
         self.close, self.loose = close, loose
         self.slips: list[str] = []
         self.crossed = False  # whether one bracket has closed another
+        self.left = MAX_VALUES
 
     def value(self, at: int, depth: int = 0) -> tuple[Any, int]:
         """The value that starts at `at` (white space may precede it) and where it ends.
@@ -68,7 +70,8 @@ class LiteralReader:
             BadLiteralError: There is none.
         """
         at = self._present(at)
-        if depth > MAX_DEPTH:
+        self.left -= 1
+        if depth > MAX_DEPTH or self.left < 0:
             raise BadLiteralError(at)
         first = self.text[at]
         if first == "{":
@@ -198,9 +201,17 @@ def load_json(text: str, *, strict: bool = True) -> Any:
         ValueError: It is no JSON, is nested too deeply, or has a number beyond Python's own limit on digits.
     """
     try:
-        value = json.loads(text, strict=strict)
+        return sound(json.loads(text, strict=strict), text)
     except RecursionError as error:
         raise ValueError("nested too deeply") from error
+
+
+def sound(value: Any, text: str) -> Any:
+    """The value that was read from `text`, without lone halves of characters.
+
+    Raises:
+        ValueError: It is nested too deeply.
+    """
     if text.count("[") + text.count("{") > MAX_DEPTH and _too_deep(value):
         raise ValueError("nested too deeply")
     return _paired(value) if _HALF.search(text) else value

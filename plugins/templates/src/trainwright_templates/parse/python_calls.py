@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from .calls import MAX_CALLS, Reading, Region, ToolCall
-from .jsons import balanced
-from .literal import BadLiteralError, LiteralReader, load_json
+from .jsons import strict
+from .literal import BadLiteralError, LiteralReader
 from .source import Source, ends_inside, skip_space
 from .tools import Tools, schema_types
 
@@ -115,15 +115,10 @@ class PythonCalls:
 
     def _literal(self, source: Source, at: int, reader: LiteralReader) -> tuple[Any, int]:
         """The literal at `at`; lists and objects that are JSON by the standard library, which is much faster."""
-        text = source.text
-        if text.startswith(("[", "{"), at) and source.budget > 0:
-            end, how = balanced(text, at)
-            try:
-                if how == "whole":
-                    return load_json(text[at:end]), end
-            except ValueError:
-                pass
-            source.spend(end - at)
+        if source.text.startswith(("[", "{"), at) and source.budget > 0:
+            if part := strict(source.text, at, len(source.text)):
+                return part.value, part.end
+            source.spend(4096)  # it may have been sought up to the text's end
         return reader.value(at)
 
     def _typed(self, value: Any, key: str, reading: Reading, tools: Tools) -> Any:
