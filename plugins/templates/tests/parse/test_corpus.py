@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 from response_texts import DELIMITERS, HARD
 
+from trainwright_templates.families import recognise
 from trainwright_templates.parse import Parser, pick_format
 from trainwright_templates.parse.pick import agrees
 from trainwright_templates.parse.probe import PROBE_TOOLS, PROBES, Probe, render_turn, turn_end
@@ -97,6 +98,12 @@ def templates():
 def test_every_template_that_writes_calls_has_a_format():
     assert len(templates()) >= 120
     assert [name for name, (_, format, _) in templates().items() if format is None] == []
+
+
+def test_the_format_that_a_family_names_is_the_one_that_its_templates_write():
+    for name, (render, format, _) in templates().items():
+        family = recognise(render.__self__.source)
+        assert family is None or family.response in (None, format.name), name
 
 
 def lost(name, asked):
