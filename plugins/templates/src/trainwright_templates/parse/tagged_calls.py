@@ -10,6 +10,9 @@ from .calls import Reading, Region
 from .source import Source, skip_space
 from .tools import Tools, spelled
 
+_DOUBLED = re.compile(r"(<[^<>]{1,64}>)\s*+\1")
+_WHOLE_TAG = re.compile(r"<[^<>]*+>")
+
 
 @dataclass(frozen=True)
 class TaggedCalls:
@@ -20,8 +23,8 @@ class TaggedCalls:
 
     Attributes:
         opening: The call's opening, with the name as group `name`.
-        parameter: A parameter's opening, with its name as group `key`; a group `string` says `true` or `false` where
-            the format marks strings.
+        parameter: A parameter's opening, with its name as group `key`; a group `string` says `true` or `string`
+            where the format marks strings, something else otherwise.
         shut: A parameter's closing tag.
         close: The call's closing tags, each of which white space may precede.
         cdata: Whether a value may stand in `<![CDATA[…]]>`.
@@ -184,7 +187,3 @@ class TaggedCalls:
 def _unnamed(pattern: re.Pattern[str]) -> str:
     """A pattern's text, to be put into another one."""
     return re.sub(r"\(\?P<\w+>", "(?:", pattern.pattern)
-
-
-_DOUBLED = re.compile(r"(<[^<>]{1,64}>)\s*+\1")
-_WHOLE_TAG = re.compile(r"<[^<>]*+>")
