@@ -55,7 +55,9 @@ def export(model: str, output: Path | None, provider: str, no_plugin: Sequence[s
     if output is None:
         print(text, end="")
     else:
-        output.write_text(text, encoding="utf-8")
+        from trainwright.run.files import write_atomically
+
+        write_atomically(output, text)
 
 
 def _asked(model: str, provider: str, no_plugin: Sequence[str], verbose: bool) -> tuple[TemplateAnswer, Any]:
@@ -91,14 +93,20 @@ def _rows(answer: TemplateAnswer, data: Path | None) -> Iterator[tuple[str, Mapp
 
     if not data.is_file():
         raise UsageError(f"no such file: {data}", remedy="give a file of JSON lines")
-    for number, line in enumerate(data.read_text(encoding="utf-8").splitlines(), 1):
+    for number, line in enumerate(data.read_text(encoding="utf-8").split("\n"), 1):
+        if not line.strip():
+            continue
         try:
             row = json.loads(line)
         except ValueError as error:
-            raise DataError(
-                f"not JSON: {error}", where=f"{data}:{number}", remedy="give one JSON object a line"
-            ) from error
+            raise _no_object(f"not JSON: {error}", f"{data}:{number}") from error
+        if not isinstance(row, dict):
+            raise _no_object(f"a JSON {type(row).__name__} is no row", f"{data}:{number}")
         yield f"{data}:{number}", row
+
+
+def _no_object(message: str, where: str) -> DataError:
+    return DataError(message, where=where, remedy="give one JSON object a line")
 
 
 def _put(answer: TemplateAnswer, processing: Any, name: str, row: Mapping[str, Any], *, whole: bool) -> bool:

@@ -59,7 +59,20 @@ def test_check_of_a_file_ends_with_1_where_a_row_is_refused(model, capsys, tmp_p
     assert said.out.splitlines()[-1].startswith("1 of 2 conversations have a verified mask, 1 are refused")
 
 
-@pytest.mark.parametrize(("text", "message"), [("{", "rows.jsonl:1: not JSON"), (None, "no such file")])
+def test_a_line_ends_where_json_lines_end(model, capsys, tmp_path):
+    """A line separator of Unicode may stand in a JSON string as it is; blank lines are none."""
+    data = tmp_path / "rows.jsonl"
+    row = {"messages": [{"role": "user", "content": "Q\u2028Q"}, GOOD["messages"][1]]}
+    data.write_text("\n" + json.dumps(row, ensure_ascii=False) + "\n\n", encoding="utf-8")
+    code, said = run(capsys, "check", model, "--provider", "derived", "--data", str(data))
+    assert code == 0
+    assert f"masked {data}:2: " in said.out
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [("{", "rows.jsonl:1: not JSON"), ("\n[]", "rows.jsonl:2: a JSON list is no row"), (None, "no such file")],
+)
 def test_a_file_that_is_none(text, message, model, capsys, tmp_path):
     data = tmp_path / "rows.jsonl"
     if text:
