@@ -185,6 +185,17 @@ CASES = {
         "<|end|>{% endfor %}" + HEAD,
         ["  Romam eo.\n (as said)<|end|>", "Cras, mane. (as said)<|end|>"],
     ),
+    "copies of messages, and a prompt at the end of every conversation": (
+        "{% set ns = namespace(all=[]) %}{% for m in messages %}{% set ns.all = ns.all + [dict(m)] %}{% endfor %}"
+        "{% for m in ns.all %}<|start|><|{{ m.role }}|>{{ m.content }}<|over|>{% endfor %}<|start|><|assistant|>",
+        "cannot be told from what follows",
+    ),
+    "copies of messages, and another prompt than the past has": (
+        "{% set ns = namespace(all=[]) %}{% for m in messages %}{% set ns.all = ns.all + [dict(m)] %}{% endfor %}"
+        "{% for m in ns.all %}{{ '[ASK]' if m.role != 'assistant' }}{{ m.content }}"
+        "{{ '<|end|>' if m.role == 'assistant' else '[/LAST]' if loop.last else '[/ASK]' }}{% endfor %}",
+        "begins with '.*ASK.*, not as its prompt goes on, with '.*LAST",
+    ),
 }  # fmt: skip
 
 

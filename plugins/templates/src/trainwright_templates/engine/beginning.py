@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from trainwright_templates.engine.align import begun, controls, ends_so, header_in, names_role, overlap
 from trainwright_templates.engine.layout import Layout
 from trainwright_templates.engine.prompts import ROLE, Prompts
-from trainwright_templates.engine.refused import Refused, Unfit
+from trainwright_templates.engine.refused import Refused, Unfit, excerpt
 from trainwright_templates.engine.turns import Turn
 from trainwright_templates.render import RenderError
 
@@ -87,7 +87,8 @@ def _unprompted(layout: Layout, turn: Turn, rest: str, prompts: Prompts) -> int:
         prompts: Of the conversation.
 
     Raises:
-        Refused: The turn begins otherwise than the prompt goes on, and as a message of another role does.
+        Refused: The turn begins otherwise than the prompt goes on, and as a message of another role does, or as no loop
+            tells.
     """
     frame = layout.text[turn.start : turn.places[0].start] if turn.places else ""
     if not frame.strip():
@@ -98,10 +99,12 @@ def _unprompted(layout: Layout, turn: Turn, rest: str, prompts: Prompts) -> int:
         prompt = ""
     length = _from_prompt(prompt, frame) or _header(frame)
     others = [piece for piece in layout.pieces if piece.message is not None and prompts.role(piece.message) != ROLE]
-    if not length and rest.strip() and any(layout.text.startswith(frame.strip(), piece.start) for piece in others):
+    foreign = rest.strip() and any(layout.text.startswith(frame.strip(), piece.start) for piece in others)
+    if not length and (foreign or not turn.told):
+        how = "as a message of another role does" if foreign else f"with {frame!r}"
         raise Refused(
-            f"message {turn.index} (assistant) begins as a message of another role does, not as its prompt goes on, "
-            f"with {rest!r}: {layout.shown(turn.index)}",
+            f"message {turn.index} (assistant) begins {how}, not as its prompt goes on, with {rest!r}: "
+            f"{excerpt(layout.text, turn.start, turn.end)}",
             remedy="leave the conversation out, or use a template that writes prompts as it writes the past: "
             "`template: {name: file, path: my_template.jinja}`",
         )

@@ -50,7 +50,7 @@ def ending(layout: Layout, turn: Turn, start: int, stops: Sequence[str], header:
     next_stop = next((stop for stop in stops if following.startswith(stop, gap)), "")
     if next_stop:
         return Ending(end + gap + len(next_stop), True)
-    if not turn.told and frame.strip() and following:
+    if not turn.told and frame.strip():
         raise Refused(
             f"message {turn.index} (assistant) cannot be told from what follows it: {excerpt(text, start, end)}",
             remedy="name the token that ends a turn: `template: {name: derived, stop: [...]}`",
