@@ -90,7 +90,7 @@ def core_alone(session: nox.Session) -> None:
 
 @nox.session
 def oldest(session: nox.Session) -> None:
-    """Run all tests but those of the repository with the oldest versions that core's ranges allow."""
+    """Run all but the slowest tests, and those of the repository, with the oldest versions that core's ranges allow."""
     under(session, "oldest")
 
 
@@ -196,7 +196,8 @@ def under(session: nox.Session, constraints: str) -> None:
     install_wheels(session, "core[testing,gguf]", *DISTRIBUTIONS[1:], constraints=constraints)
     session.install(*TOOLS, env=pinned(constraints))
     session.run("pip", "freeze")
-    pytest(session, *SPREAD, *ONE_RANK, "tests/core", *with_tests(*(path for path in DISTRIBUTIONS[1:] if path != OPS)))
+    paths = with_tests(*(path for path in DISTRIBUTIONS[1:] if path != OPS))
+    pytest(session, *SPREAD, *ONE_RANK, "-m", "not slow", "tests/core", *paths)
 
 
 def ors_servers(session: nox.Session) -> None:
