@@ -81,11 +81,12 @@ def plugin(session: nox.Session, name: str) -> None:
 
 @nox.session
 def core_alone(session: nox.Session) -> None:
-    """Run the tests of what looks for plugins, and of whole runs, on built wheels of core and ops alone."""
+    """Run the tests of what looks for plugins, and of whole runs but resumed ones, on wheels of core and ops alone."""
     install_wheels(session, "core[testing,gguf]", OPS)
     session.install(*TOOLS, env=pinned("ci"))
     absent(session, *(module(name) for name in PLUGINS if name != "ops"))
-    pytest(session, *SPREAD, *ONE_RANK, *(f"tests/core/{part}" for part in ("cli", "config", "plugins", "run")))
+    paths = (f"tests/core/{part}" for part in ("cli", "config", "plugins", "run"))
+    pytest(session, *SPREAD, "-k", "not two_ranks and not resume and not nonfinite", *paths)
 
 
 @nox.session
