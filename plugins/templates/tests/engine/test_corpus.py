@@ -40,8 +40,8 @@ def said(engine, row):
     return [made.text[span.start : span.end] for span in made.spans], [str(note) for note in made.notes]
 
 
-def engines():
-    for name, entry in json.loads(CORPUS.read_text(encoding="utf-8")).items():
+def engines(step=1):
+    for name, entry in list(json.loads(CORPUS.read_text(encoding="utf-8")).items())[::step]:
         try:
             yield name, Engine(Template(entry["template"], special=SPECIAL, now=datetime(2026, 1, 2)))
         except TemplateError:
@@ -76,6 +76,45 @@ def test_masks_hold_what_is_said_in_order_and_apart():
                         assert "".join(message["content"].split()) not in held, (name, shape, index)
     assert answered > 1000
     assert refused <= answered / 1000
+
+
+EDITS = {
+    "captured whole": lambda source: f"{{% set whole %}}{source}{{% endset %}}{{{{ whole }}}}",
+    "inside a macro": lambda source: f"{{% macro whole() %}}{source}{{% endmacro %}}{{{{ whole() }}}}",
+    "over a copied list": lambda source: "{% set messages = messages | list %}" + source,
+    "over copied messages": lambda source: (
+        "{% set all = namespace(m=[]) %}{% for m in messages %}{% set all.m = all.m + [dict(m)] %}{% endfor %}"
+        "{% set messages = all.m %}" + source
+    ),
+}
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_edits_that_change_nothing_change_no_mask(edit):
+    """Where messages are copied no loop tells whose text it is: then a mask may be refused, but never another."""
+    compared = 0
+    for name, plain in engines(step=10):
+        source = plain.surveyor.template.source.removesuffix("\n")
+        edited = Engine(Template(EDITS[edit](source), special=SPECIAL, now=datetime(2026, 1, 2)))
+        for shape in ("multi3_system", "thinking_in_text", "two_rounds", "opening_assistant"):
+            row = shapes()[shape]
+            try:
+                expected = said(plain, row)[0]
+                found = said(edited, row)[0]
+            except (Refused, RenderError):
+                assert edit == "over copied messages" or refuses(plain, row), (name, shape)
+                continue
+            assert [text.strip() for text in found] == [text.strip() for text in expected], (name, shape)
+            compared += 1
+    assert compared > 40
+
+
+def refuses(engine, row):
+    try:
+        said(engine, row)
+    except (Refused, RenderError):
+        return True
+    return False
 
 
 def test_command_r_plus_with_tools_writes_calls_without_a_stop_token_and_its_instructions_are_not_learnt():
