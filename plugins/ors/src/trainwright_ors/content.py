@@ -6,8 +6,7 @@ import io
 from collections.abc import Sequence
 from typing import Any
 
-from trainwright_ors.client.errors import OrsError, Place
-from trainwright_ors.client.types import Block, ImageBlock, TextBlock
+from trainwright_ors.client import Block, ImageBlock, OrsError, Place, TextBlock
 
 OMITTED = "[image]"
 Content = str | list[dict[str, Any]]

@@ -10,9 +10,8 @@ from dataclasses import replace
 from functools import cache, cached_property
 from typing import TYPE_CHECKING, Any
 
-from trainwright_ors.client.errors import OrsError, Place
+from trainwright_ors.client import OrsError, Place, ToolSpec
 from trainwright_ors.client.loop import home
-from trainwright_ors.client.types import ToolSpec
 from trainwright_ors.content import Content, content
 from trainwright_ors.rollout import Rollout, reduce_rewards
 from trainwright_ors.tasks import task_key

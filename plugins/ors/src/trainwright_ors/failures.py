@@ -6,7 +6,7 @@ import logging
 import threading
 from collections import deque
 
-from trainwright_ors.client.errors import OrsError
+from trainwright_ors.client import OrsError
 from trainwright_ors.settings import Policy
 
 _LOG = logging.getLogger("trainwright.ors")

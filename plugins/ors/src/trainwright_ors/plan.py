@@ -9,8 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainwright_ors.client import Client, OrsError, ServerInfo, Toolset
-from trainwright_ors.client.errors import Place
+from trainwright_ors.client import Client, OrsError, Place, ServerInfo, Toolset
 from trainwright_ors.mixing import arrange, chosen
 from trainwright_ors.rollout import TaskKey, open_task
 from trainwright_ors.settings import Settings, TaskSource

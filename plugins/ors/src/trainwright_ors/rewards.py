@@ -7,8 +7,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from trainwright_ors.ahead import discard
-from trainwright_ors.client.errors import OrsError
-from trainwright_ors.client.loop import run
+from trainwright_ors.client import OrsError, run
 from trainwright_ors.episode import Episode
 from trainwright_ors.metrics import log_rollouts
 from trainwright_ors.rollout import Rollout, TaskKey, reduce_rewards

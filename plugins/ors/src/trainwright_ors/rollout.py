@@ -9,11 +9,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from trainwright_ors.client import (
+    Block,
     Client,
     Deadline,
+    EnvironmentFailed,
     HttpRefused,
     OrsError,
     OutcomeUnknown,
+    Place,
     ProtocolError,
     Session,
     SessionGone,
@@ -23,8 +26,6 @@ from trainwright_ors.client import (
     Toolset,
     Unreachable,
 )
-from trainwright_ors.client.errors import EnvironmentFailed, Place
-from trainwright_ors.client.types import Block
 from trainwright_ors.settings import Reducer
 from trainwright_ors.tools import checked
 

@@ -8,8 +8,7 @@ from contextlib import aclosing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from trainwright_ors.client import Client, HttpRefused, OrsError
-from trainwright_ors.client.errors import Place
+from trainwright_ors.client import Client, HttpRefused, OrsError, Place
 from trainwright_ors.rollout import TaskKey
 
 if TYPE_CHECKING:

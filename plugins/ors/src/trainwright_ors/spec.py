@@ -9,9 +9,18 @@ from typing import TYPE_CHECKING, Any
 from pydantic import SecretStr
 
 from trainwright_ors.ahead import Ahead
-from trainwright_ors.client import Client, Deadlines, OrsError, TerminalTool, Toolset, ToolSpec, close_all, run
-from trainwright_ors.client.errors import Place
-from trainwright_ors.client.origin import HOSTED
+from trainwright_ors.client import (
+    HOSTED,
+    Client,
+    Deadlines,
+    OrsError,
+    Place,
+    TerminalTool,
+    Toolset,
+    ToolSpec,
+    close_all,
+    run,
+)
 from trainwright_ors.episode import EpisodeFactory
 from trainwright_ors.failures import Failures
 from trainwright_ors.plan import Plan, Rows, make_plan

@@ -11,8 +11,7 @@ from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future
 from typing import Any
 
-from trainwright_ors.client.errors import OrsError, Place
-from trainwright_ors.client.types import Toolset, ToolSpec
+from trainwright_ors.client import OrsError, Place, Toolset, ToolSpec
 
 MAX_SCHEMA = 2**20  # characters of one tool's JSON: no model reads more
 Begin = Callable[[str, Mapping[str, Any]], "Future[Any]"]
