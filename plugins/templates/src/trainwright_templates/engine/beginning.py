@@ -31,24 +31,24 @@ def beginning(layout: Layout, turn: Turn, prompts: Prompts) -> Beginning:
     """Where what the model must produce begins: where the turn's prompt ends.
 
     Raises:
-        Refused: The turn's own prompt cannot be rendered, and it does not begin like the others.
+        Refused: The turn begins neither as its prompt goes on nor as any other turn of the assistant.
         Unfit: No prompt can be rendered at all.
     """
     text, region = layout.text, layout.text[turn.start : turn.end]
     lead = layout.lead(turn.start)
     try:
         found = overlap(prompts.probable(turn.index), region, lead)
-        known = prompts.known(turn.index, (region[: found.length], found.rest))
-        if known is None:
+        other = prompts.known(turn.index, (region[: found.length], found.rest))
+        if other is None:
             found = overlap(prompts.exact(turn.index), region, lead)
     except RenderError as error:
         return Beginning(turn.start + _opening(layout, turn, prompts, error))
     start = turn.start + (found.length or _unprompted(layout, turn, found.rest, prompts))
-    if known is None:
-        known = prompts.exact(turn.index).removesuffix(found.rest)
-        known = "" if ends_so(text[:start], known) else known
-        prompts.know(turn.index, (region[: found.length], found.rest), known)
-    return Beginning(start, found.rest, known)
+    if other is None:
+        end = prompts.exact(turn.index).removesuffix(found.rest)
+        other = "" if ends_so(text[:start], end) else end
+        prompts.know(turn.index, (region[: found.length], found.rest), other)
+    return Beginning(start, found.rest, other)
 
 
 def _opening(layout: Layout, turn: Turn, prompts: Prompts, error: RenderError) -> int:
