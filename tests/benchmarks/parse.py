@@ -33,7 +33,7 @@ Attack = Callable[[int], str]
 
 def fill(unit: str) -> Attack:
     """`unit` again and again."""
-    return lambda size: (unit * (size // len(unit) + 1))[:size]
+    return lambda size: unit * (size // len(unit))
 
 
 def around(before: str, unit: str, behind: str) -> Attack:

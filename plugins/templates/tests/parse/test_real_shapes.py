@@ -1,6 +1,7 @@
 """What models write that their templates do not, and what the prompt has written already."""
 
 import pytest
+from response_texts import JSON_CALLS, TAGGED_CALLS, written
 
 from trainwright_templates.parse import Parser
 
@@ -239,6 +240,26 @@ def test_python_functions_are_tools():
 
     text = "<tool_call>\n<function=get_weather>\n<parameter=city>\n7\n</parameter>\n</function>\n</tool_call>"
     assert Parser("xml_function", [get_weather])(text).calls[0].arguments == {"city": "7"}
+
+
+PROSE = (
+    "Let me see.",
+    "It is (f(a)) [1], {x}: 'y' \"z\", a < b > c.",
+    "Line.\n\n  Indented.",
+    'Use f(a=1), {"name": "g"} or to=5.',
+    "- item\n- item",
+    "```py\nx = [f(1)]\n```",
+)
+
+
+@pytest.mark.parametrize("format", sorted({*JSON_CALLS, *TAGGED_CALLS} - {"harmony"}))
+def test_prose_around_a_call_stays_as_it_is(format):
+    call = written(format, city="Paris")
+    for before in PROSE:
+        for behind in PROSE:
+            response = Parser(format, TOOLS)(f"{before}\n{call}\n{behind}", prefix="<|im_start|>assistant\n")
+            assert (response.content, calls(response)) == (f"{before}\n{behind}", [WEATHER])
+            assert response.calls[0].status == "ok"
 
 
 def test_content_around_calls_is_kept():

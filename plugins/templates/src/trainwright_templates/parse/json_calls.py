@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from .arguments import FENCE, fill_arguments
+from .arguments import FENCE, fill_arguments, skip_fence
 from .calls import MAX_CALLS, Reading, Region, ToolCall
 from .jsons import Part, read_json
 from .source import Source, ends_inside, skip_space
@@ -16,7 +16,7 @@ from .tools import Tools
 _NAMES = ("name", "tool_name", "function", "tool")
 _ARGUMENTS = ("arguments", "parameters", "args", "tool_input")
 _START = re.compile(r"\{|\[\s*+(?:\{|\Z)|```")
-_TAIL = re.compile(r"\s*+\]?+\s*+(?:```)?+\s*+")
+_TAIL = re.compile(r"\s*+\]?+\s*+")
 _HEAD = re.compile(r'\[?\s*\{\s*"(?:name|type)"\s*:')
 _BETWEEN = re.compile(r"[\s,;]*+")
 
@@ -39,8 +39,7 @@ class JsonCalls:
 
     def __call__(self, source: Source, match: re.Match[str], tools: Tools) -> Region | None:
         """The calls from `match` on; None where it is plain text that mentions the opening."""
-        start = match.start()
-        block = _Block(self, source, tools, start, match.end())
+        block = _Block(self, source, tools, match)
         if block.empty():
             return block.region
         if not _START.match(source.text, block.at):
@@ -52,13 +51,14 @@ class JsonCalls:
 class _Block:
     """One block of calls while it is read."""
 
-    def __init__(self, form: JsonCalls, source: Source, tools: Tools, start: int, at: int) -> None:
+    def __init__(self, form: JsonCalls, source: Source, tools: Tools, match: re.Match[str]) -> None:
         self.form, self.source, self.tools = form, source, tools
-        self.begin, self.start = start, start
+        self.begin = self.start = match.start()
+        self.fenced = "```" in match[0]
         self.calls: list[ToolCall] = []
         self.region: Region | None = None
         self.slip = ""
-        self.at = skip_space(source.text, at)
+        self.at = skip_space(source.text, match.end())
         if not form.bare and (again := form.opening.match(source.text, self.at)):
             self.slip = "the opening tag is written twice"
             self.at = skip_space(source.text, again.end())
@@ -96,7 +96,7 @@ class _Block:
         fence = FENCE.match(self.source.text, at) if self.source.text.startswith("`", at) else None
         if fence is None:
             return at
-        self.slip = "a code fence around the call"
+        self.slip, self.fenced = "a code fence around the call", True
         return fence.end()
 
     def _open_list(self, at: int) -> int:
@@ -142,6 +142,7 @@ class _Block:
         text, close = self.source.text, self.form.close
         tail = _TAIL.match(text, end)
         after = tail.end() if tail else end
+        after = skip_space(text, skip_fence(text, after)) if self.fenced else after
         if not close:
             return len(text[:after].rstrip()) if after > end else end
         if text.startswith(close, after):

@@ -10,7 +10,7 @@ from typing import Any
 from .source import skip_space
 
 MAX_DEPTH = 200
-MAX_VALUES = 50_000  # in one literal that is not JSON
+MAX_VALUES = 20_000  # in one literal that is not JSON
 # A number or word ends where its characters do, or where a keyword follows without a comma (`days=3where=…`).
 _GLUED = r"(?=[A-Za-z_]\w*+\s*+=)"
 _NUMBER = re.compile(rf"[-+]?(?:\d++(?:\.\d*+)?|\.\d++)(?:[eE][-+]?\d++)?+(?:(?![\w.])|{_GLUED})")

@@ -10,7 +10,7 @@ from trainwright_templates.parse.format import TaggedFormat
 from trainwright_templates.parse.json_calls import JsonCalls
 
 _OPENING = re.compile(
-    r'(?:<\|python_tag\|>\s*+)?(?:```(?:json)?\s*+)?(?=(?:\[\s*+)?\{\s*+["\'](?:name|type|function)["\'])'
+    r'(?:<\|python_tag\|>\s*+)?(?:(?:\A```|```json)\s*+)?(?=(?:\[\s*+)?\{\s*+["\'](?:name|type|function)["\'])'
 )
 
 

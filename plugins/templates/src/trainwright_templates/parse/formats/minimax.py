@@ -29,7 +29,11 @@ MUSE = TaggedFormat(
     "muse",
     _MUSE,
     TaggedCalls(
-        _MUSE, re.compile(f"<atem:{_KEY}"), "</atem:parameter>", ("</atem:invoke>",), outer=("</atem:function_calls>",)
+        _MUSE,
+        re.compile(f"<atem:{_KEY}"),
+        "</atem:parameter>",
+        ("</atem:invoke>",),
+        outer=("</atem:function_calls><|eom|>", "</atem:function_calls>"),
     ),
     thinking=(
         Thinking("to=self<|message|>", "<|eom|>", unopened=False),
