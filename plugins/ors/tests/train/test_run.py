@@ -2,6 +2,7 @@
 
 import json
 import re
+from collections import Counter
 from functools import partial
 from pathlib import Path
 
@@ -76,13 +77,22 @@ def offering(tasks=TASKS, port=0, **tool):
     return server
 
 
+def short(**training):
+    """A run of one task and two rollouts a step."""
+    sizes = {"per_device_train_batch_size": 2, "num_generations": 2, "max_completion_length": 4, "save_steps": 1}
+    return {"training": sizes | training}
+
+
 def resumed(tiny, folder, server, *overrides):
     """Train two steps on a server, and resume with two more on another at the same address."""
-    sections = {"training": {"max_steps": 2, "per_device_train_batch_size": 2, "num_generations": 2, "save_steps": 1,
-                             "max_completion_length": 4}}  # fmt: skip
     with offering() as first:
-        env = {"url": first.url, "environment": "smallenv", "answer_tool": ANSWER}
-        assert main(["train", str(write(folder, tiny, env, **sections))]) == 0
+        env = {
+            "url": first.url,
+            "environment": "smallenv",
+            "answer_tool": ANSWER,
+            "ahead": 0,
+        }  # no batch is read before its turn
+        assert main(["train", str(write(folder, tiny, env, **short(max_steps=2)))]) == 0
     with server(port=first.port) as second:
         code = main(["resume", str(folder / "run"), "training.max_steps=4", *overrides])
         assert not second.sessions
@@ -91,6 +101,23 @@ def resumed(tiny, folder, server, *overrides):
 
 def test_a_run_is_resumed_where_its_server_is_the_same(tiny, tmp_path):
     assert resumed(tiny, tmp_path, offering) == 0
+
+
+def test_a_resumed_run_plays_the_tasks_that_were_left(tiny, tmp_path):
+    def played(server):
+        return Counter(request.json()["index"] for request in server.requests if request.segments == ["create"])
+
+    env = {"environment": "smallenv", "answer_tool": ANSWER, "ahead": 0}  # no batch is read before its turn
+    with offering() as server:
+        path = write(tmp_path, tiny, env | {"url": server.url}, **short(max_steps=8))
+        assert main(["train", str(path)]) == 0
+        assert played(server) == dict.fromkeys(range(8), 2)
+        server.requests.clear()
+        assert main(["train", str(path), "training.max_steps=3", f"output={tmp_path / 'parts'}"]) == 0
+        before = played(server)
+        server.requests.clear()
+        assert main(["resume", str(tmp_path / "parts"), "training.max_steps=8"]) == 0
+        assert before + played(server) == dict.fromkeys(range(8), 2)
 
 
 CHANGES = {
