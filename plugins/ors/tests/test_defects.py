@@ -15,15 +15,15 @@ DEFECTS = {
     3: ("num_tasks and indices fail on ors-sdk", "train/test_spec.py::test_the_tasks_asked_for"),
     4: (
         "a key of the process is sent to any URL",
-        "client/test_hostile.py::test_keys_of_the_environment_are_not_taken",
-        "client/test_hostile.py::test_the_key_goes_to_its_server_alone_though_connections_are_shared",
+        "client/test_secrecy.py::test_keys_of_the_environment_are_not_taken",
+        "client/test_secrecy.py::test_the_key_goes_to_its_server_alone_though_connections_are_shared",
     ),
     5: (
         "secrets are refused by one server and dropped by the other",
         "verbs/test_env_verbs.py::test_a_secret_reaches_the_environment_and_is_not_printed",
-        "client/test_hostile.py::test_secrets_go_by_the_channel_that_the_server_reads_and_by_no_other",
+        "client/test_secrecy.py::test_secrets_go_by_the_channel_that_the_server_reads_and_by_no_other",
     ),
-    6: ("keys follow redirects to other hosts", "client/test_hostile.py::test_redirects_are_never_followed"),
+    6: ("keys follow redirects to other hosts", "client/test_secrecy.py::test_redirects_are_never_followed"),
     7: (
         "names that are Python's keywords end the run",
         "train/test_tools.py::test_any_name_is_a_tool_and_shadows_nothing",

@@ -86,12 +86,7 @@ def short(**training):
 def resumed(tiny, folder, server, *overrides):
     """Train two steps on a server, and resume with two more on another at the same address."""
     with offering() as first:
-        env = {
-            "url": first.url,
-            "environment": "smallenv",
-            "answer_tool": ANSWER,
-            "ahead": 0,
-        }  # no batch is read before its turn
+        env = {"url": first.url, "environment": "smallenv", "answer_tool": ANSWER}
         assert main(["train", str(write(folder, tiny, env, **short(max_steps=2)))]) == 0
     with server(port=first.port) as second:
         code = main(["resume", str(folder / "run"), "training.max_steps=4", *overrides])
