@@ -400,6 +400,24 @@ def test_content_that_is_cut_is_told():
     assert kinds(made) == ["dropped_content"]
 
 
+def test_content_whose_parts_are_moved_is_told():
+    source = CHATML.replace("{{ m.content }}", "{{ m.content.split(' and ') | join(' & ') }}")
+    said, made = spans(source, [ASK, assistant("A1 and more")])
+    assert said == ["A1 & more<|im_end|>"]
+    assert kinds(made) == ["dropped_content"]
+    as_json = CHATML.replace("{{ m.content }}", "{{ m.content | tojson }}")
+    assert kinds(spans(as_json, [ASK, assistant('say "é"\n')])[1]) == []
+
+
+def test_an_answer_that_begins_like_the_end_of_the_prompt_is_whole():
+    """The question is empty, so its prompt has no text to be found by."""
+    source = (
+        "{% for m in messages %}{{ '[INST]' ~ m.content ~ '[/INST]' if m.role == 'user' else m.content ~ '</s>' }}"
+        "{% endfor %}"
+    )
+    assert spans(source, [user(""), assistant("[/INST]A1")], stops=["</s>"])[0] == ["[/INST]A1</s>"]
+
+
 def test_a_dropped_message_of_another_role_is_told():
     source = (
         "{% for m in messages if m.role != 'system' %}<|{{ m.role }}|>{{ m.content }}<|end|>{% endfor %}"

@@ -76,7 +76,7 @@ def test_content_that_the_template_cuts_or_leaves_out_is_noted_or_refused(tokeni
     cut = [ASK, {**TELL, "content": "<think>Hm.</think>Yes."}]
     tokens = ask(tokenizer).tokenize(cut)
     assert [note.partition(":")[0] for note in tokens.notes] == ["dropped_content"]
-    with pytest.raises(DataError, match=r"content of message 1 is cut \(`template.content` is `refuse`\)"):
+    with pytest.raises(DataError, match=r"content of message 1 is cut or changed \(`template.content` is `refuse`\)"):
         ask(tokenizer, content="refuse").tokenize(cut)
     tokenizer.chat_template = HERMES.replace("{% for m in messages %}", "{% for m in messages if m.role != 'system' %}")
     aside = [{"role": "system", "content": "Be terse."}, ASK, TELL]

@@ -4,7 +4,16 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from trainwright_templates.engine.align import begun, controls, ends_so, header_in, names_role, overlap
+from trainwright_templates.engine.align import (
+    Overlap,
+    begun,
+    controls,
+    ends_so,
+    header_in,
+    names_role,
+    opened_thought,
+    overlap,
+)
 from trainwright_templates.engine.layout import Layout
 from trainwright_templates.engine.prompts import ROLE, Prompts
 from trainwright_templates.engine.refused import Refused, Unfit, excerpt
@@ -37,10 +46,10 @@ def beginning(layout: Layout, turn: Turn, prompts: Prompts) -> Beginning:
     text, region = layout.text, layout.text[turn.start : turn.end]
     lead = layout.lead(turn.start)
     try:
-        found = overlap(prompts.probable(turn.index), region, lead)
+        found = _overlap(prompts.probable(turn.index), turn, region, lead)
         other = prompts.known(turn.index, (region[: found.length], found.rest))
         if other is None:
-            found = overlap(prompts.exact(turn.index), region, lead)
+            found = _overlap(prompts.exact(turn.index), turn, region, lead)
     except RenderError as error:
         return Beginning(turn.start + _opening(layout, turn, prompts, error))
     start = turn.start + (found.length or _unprompted(layout, turn, found.rest, prompts))
@@ -49,6 +58,17 @@ def beginning(layout: Layout, turn: Turn, prompts: Prompts) -> Beginning:
         other = "" if ends_so(text[:start], end) else end
         prompts.know(turn.index, (region[: found.length], found.rest), other)
     return Beginning(start, found.rest, other)
+
+
+def _overlap(prompt: str, turn: Turn, region: str, lead: str) -> Overlap:
+    """How far a prompt reaches into a turn: not into what it says, but for a thought that both begin."""
+    found = overlap(prompt, region, lead)
+    if not turn.places or not turn.places[0].whole:  # of a text that was cut nobody knows where it begins
+        return found
+    said = turn.places[0].start - turn.start
+    if found.length > said and opened_thought(region[said : found.length]):
+        return overlap(prompt, region[:said], lead)
+    return found
 
 
 def _opening(layout: Layout, turn: Turn, prompts: Prompts, error: RenderError) -> int:

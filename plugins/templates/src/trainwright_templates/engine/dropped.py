@@ -95,7 +95,7 @@ def _of_turn(layout: Layout, leaf: Leaf, places: list[Place]) -> Iterator[Note]:
     if leaf.field in ("name", "argument"):
         raise _dropped_call(layout, leaf)
     kind = "dropped_reasoning" if leaf.field == "reasoning" else "dropped_content"
-    how = "cut" if places else "left out"
+    how = "cut or changed" if places else "left out"
     yield Note(kind, leaf.message, f"{leaf.field} of message {leaf.message} is {how}")  # type: ignore[arg-type]
 
 

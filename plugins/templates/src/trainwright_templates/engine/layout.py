@@ -6,6 +6,7 @@ plain rendering to the letter; where marks of leaves disturb a template (it spli
 
 from __future__ import annotations
 
+import json
 from bisect import bisect_right
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -209,9 +210,18 @@ def _places(found: Sequence[tuple[int, str]], leaves: Sequence[Leaf], text: str)
         elif mark in closes:
             leaf = closes[mark]
             start = begun.pop(leaf.opening, None)
-            yield _cut_before(leaf, place, text) if start is None else Place(leaf, start, place)
+            kept = start is None or _kept(leaf, text[start:place])
+            yield _cut_before(leaf, place, text) if start is None else Place(leaf, start, place, kept)
     for mark, place in begun.items():
         yield _cut_behind(opens[mark], place, text)
+
+
+def _kept(leaf: Leaf, written: str) -> bool:
+    """Whether what is between a text's marks is the text, white space aside or as JSON has it; arguments may differ."""
+    if leaf.field in ("name", "argument"):
+        return True
+    forms = (leaf.value, *(json.dumps(leaf.value, ensure_ascii=ascii)[1:-1] for ascii in (True, False)))
+    return "".join(written.split()) in ("".join(form.split()) for form in forms)
 
 
 def _cut_before(leaf: Leaf, end: int, text: str) -> Place:
