@@ -139,14 +139,14 @@ class PythonCalls:
         if quote in ("'", '"'):
             end = self._string_end(source, quote, at + 1, reading.name, tools)
             return self._typed(text[at + 1 : end], key, reading, tools), end + 1
-        types = schema_types(tools.parameter(reading.name, key))
-        try:
-            value, end = self._literal(source, at, reader)
-            if "string" not in types and _ENDED.match(text, end):
-                return value, end
-        except BadLiteralError as error:
-            if error.cut and "string" not in types:
-                raise
+        if "string" not in schema_types(tools.parameter(reading.name, key)):
+            try:
+                value, end = self._literal(source, at, reader)
+                if _ENDED.match(text, end):
+                    return value, end
+            except BadLiteralError as error:
+                if error.cut:
+                    raise
         at = keyword.end("equals")
         end = self._string_end(source, "", at, reading.name, tools)
         reading.slip("a string without quotes")

@@ -91,11 +91,11 @@ def typed_as(schema: Schema, text: str) -> Any:
     JSON's reading if there is one, else stays as it is.
     """
     types = schema_types(schema)
+    if "string" in types:
+        return None if "null" in types and spelled(text) is None else text
     value = spelled(text)
     if not types:
         return value
-    if "string" in types and not (value is None and "null" in types):
-        return text
     return value if any(_is(value, kind) for kind in types) else text
 
 
