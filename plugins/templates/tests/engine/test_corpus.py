@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import re
 from datetime import datetime
 from pathlib import Path
@@ -12,7 +13,7 @@ import pytest
 
 from trainwright_templates.engine import Engine, Refused
 from trainwright_templates.render import RenderError, Template, TemplateError
-from trainwright_templates.shapes import shapes
+from trainwright_templates.shapes import assistant, shapes, system, user
 
 HERE = Path(__file__).resolve().parents[4]
 CORPUS = Path(os.environ.get("TRAINWRIGHT_CORPUS", HERE.parent / "shared" / "corpus" / "chat_templates.json"))
@@ -76,6 +77,37 @@ def test_masks_hold_what_is_said_in_order_and_apart():
                         assert "".join(message["content"].split()) not in held, (name, shape, index)
     assert answered > 1000
     assert refused <= answered / 1000
+
+
+BITS = (
+    "", "a", "OK.", " ", "\n", "assistant", "</s>", "[INST]", "[/INST]", "<think>", "</think>", "<|im_end|>",
+    "<|user|>", "<|im_start|>assistant\n", "<end_of_turn>", "\U000f0000", "<tool_call>", "<|assistant|>",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize(
+    "name", ["axolotl__mistral_v2v3", "axolotl__mistral_v3_tekken", "vllm__template_minicpmv45", "trl__glm4moe"]
+)
+def test_what_is_said_in_the_frames_own_words_is_learnt_whole_or_told(name):
+    made, chance = engine(name, "</s>"), random.Random(5)
+
+    def text():
+        return "".join(chance.choice(BITS) for _ in range(chance.randint(0, 5)))
+
+    for _ in range(700):
+        talk = [each for _ in range(chance.randint(1, 4)) for each in (user(text()), assistant(text()))]
+        if chance.random() < 0.3:
+            talk = [system(text()), *talk]
+        try:
+            found = made.derive(talk)
+        except (Refused, RenderError):
+            continue
+        told = {note.turn for note in found.notes if note.kind == "dropped_content"}
+        for span in found.spans:
+            said = talk[span.turn]["content"]
+            held, whole = ("".join(each.split()) for each in (found.text[span.start : span.end], said))
+            begun = whole.removeprefix("<think>").removeprefix("</think>")  # by the prompt
+            assert span.turn in told or whole in held or begun in held, (talk, found.text)
 
 
 EDITS = {
