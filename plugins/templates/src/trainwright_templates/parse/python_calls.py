@@ -10,7 +10,7 @@ from .calls import MAX_CALLS, Reading, Region, ToolCall
 from .jsons import strict
 from .literal import BadLiteralError, LiteralReader
 from .source import Source, ends_inside, skip_space
-from .tools import Tools, schema_types
+from .tools import Tools
 
 _NAME = r"(?P<name>[A-Za-z_][\w.\-]{0,127}+)\("
 _CALL = re.compile(rf"\s*+{_NAME}")
@@ -123,7 +123,7 @@ class PythonCalls:
 
     def _typed(self, value: Any, key: str, reading: Reading, tools: Tools) -> Any:
         """A quoted number or object where the schema has no string is what it spells."""
-        types = schema_types(tools.parameter(reading.name, key))
+        types = tools.types(reading.name, key)
         if not isinstance(value, str) or not types or "string" in types:
             return value
         typed = tools.typed(reading.name, key, value)
@@ -139,7 +139,7 @@ class PythonCalls:
         if quote in ("'", '"'):
             end = self._string_end(source, quote, at + 1, reading.name, tools)
             return self._typed(text[at + 1 : end], key, reading, tools), end + 1
-        if "string" not in schema_types(tools.parameter(reading.name, key)):
+        if "string" not in tools.types(reading.name, key):
             try:
                 value, end = self._literal(source, at, reader)
                 if _ENDED.match(text, end):

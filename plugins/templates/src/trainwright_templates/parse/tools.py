@@ -28,6 +28,12 @@ class Tools:
             if isinstance(function.get("name"), str):
                 parameters = function.get("parameters")
                 self._schemas[function["name"]] = parameters if isinstance(parameters, Mapping) else {}
+        self._types = {
+            (name, key): schema_types(self.parameter(name, key))
+            for name, schema in self._schemas.items()
+            if isinstance(properties := schema.get("properties"), Mapping)
+            for key in properties
+        }
 
     def __bool__(self) -> bool:
         return bool(self._schemas)
@@ -45,6 +51,10 @@ class Tools:
         properties = self._schemas.get(name, {}).get("properties")
         found = properties.get(key) if isinstance(properties, Mapping) else None
         return found if isinstance(found, Mapping) else {}
+
+    def types(self, name: str, key: str) -> set[str]:
+        """The JSON types of one parameter, empty where nothing is known of them."""
+        return self._types.get((name, key)) or set()
 
     def takes(self, name: str, key: str) -> bool:
         """Whether a call of `name` may have a parameter `key`: what is not known may be."""
