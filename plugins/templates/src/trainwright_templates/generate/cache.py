@@ -12,7 +12,7 @@ from typing import Any
 from trainwright.config.fields import cache_folder
 from trainwright.run.files import write_atomically
 
-REVISION = 2
+REVISION = 3
 """To be raised where the same template would now give another result."""
 _VERSIONS = ("trainwright-templates", "transformers", "jinja2")
 
