@@ -28,6 +28,7 @@ TOOLS = [
     {"function": {"name": "f", "parameters": {"properties": {"a": {"type": "string"}}}}},
     {},
     {"function": None},
+    {"function": {"name": "g", "parameters": {"properties": {"a": {"anyOf": 3}, "b": None}}}},
     "no tool",
 ]
 

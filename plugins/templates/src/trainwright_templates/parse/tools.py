@@ -113,8 +113,9 @@ def schema_types(schema: Schema) -> set[str]:
     """The JSON types that a schema allows; empty where it does not say."""
     kinds = schema.get("type")
     found = {kinds} if isinstance(kinds, str) else set(filter(_text, kinds)) if isinstance(kinds, list) else set()
-    for branch in ("anyOf", "oneOf"):
-        for option in schema.get(branch) or ():
+    for branch in ("anyOf", "oneOf", "allOf"):
+        options = schema.get(branch)
+        for option in options if isinstance(options, list | tuple) else ():
             found |= schema_types(option) if isinstance(option, Mapping) else set()
     if not found and isinstance(schema.get("enum"), list):
         found = {kind for value in schema["enum"] for kind, python in _PYTHON.items() if type(value) is python}
