@@ -23,6 +23,15 @@ TWO = ConfigError(
 )
 
 
+def test_what_a_template_renders_is_shown_in_colour(monkeypatch):
+    shown = TrainwrightError("the mask is wrong: a ⟦b⟧ c", where="run.yaml")
+    monkeypatch.setenv("FORCE_COLOR", "1")
+    assert "a \x1b[32m⟦b⟧\x1b[0m c" in describe(shown)
+    assert "a \x1b[32m⟦b⟧\x1b[0m c" in describe(ConfigError([*shown.problems, *TWO.problems]))
+    monkeypatch.setenv("NO_COLOR", "1")
+    assert "a ⟦b⟧ c" in describe(shown)
+
+
 @pytest.fixture
 def raising():
     """Run a verb that raises what it is given."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Any, Literal, TextIO
@@ -24,6 +25,11 @@ def coloured(stream: TextIO) -> bool:
 def paint(text: str, colour: Colour, stream: TextIO) -> str:
     """`text` in a colour where the stream takes one."""
     return f"\x1b[{_CODES[colour]}m{text}\x1b[0m" if coloured(stream) else text
+
+
+def highlight(text: str, stream: TextIO) -> str:
+    """A message with its ⟦stretches of a rendering⟧ in the colour of what carries loss, where the stream takes one."""
+    return re.sub("(?s)⟦(.*?)⟧", lambda found: paint(found[0], "green", stream), text)
 
 
 def warn(text: str) -> None:

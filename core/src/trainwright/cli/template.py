@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from trainwright.cli.prepare import load_plugins, switched_off
 from trainwright.cli.preview import mark, tally
 from trainwright.cli.quiet import quiet
-from trainwright.cli.screen import coloured, paint
+from trainwright.cli.screen import coloured, highlight, paint
 from trainwright.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -120,7 +120,7 @@ def _put(answer: TemplateAnswer, processing: Any, name: str, row: Mapping[str, A
         said = conversation(row)
         tokens = answer.tokenize(said.messages, said.tools, **said.variables)
     except DataError as error:
-        print(f"{paint('refused', 'red', sys.stdout)} {name}: {error.problems[0].message}")
+        print(f"{paint('refused', 'red', sys.stdout)} {name}: {highlight(error.problems[0].message, sys.stdout)}")
         return False
     print(f"{paint('masked', 'green', sys.stdout)} {name}: {tally(tokens.supervised)}")
     for note in tokens.notes:

@@ -13,7 +13,7 @@ from typing import Any
 import typer
 
 from trainwright.cli import INTERRUPTED
-from trainwright.cli.screen import paint, rank_prefix
+from trainwright.cli.screen import highlight, paint, rank_prefix
 from trainwright.cli.verbs import WithInstalled
 from trainwright.errors import TrainwrightError
 
@@ -60,11 +60,11 @@ def describe(error: TrainwrightError) -> str:
     label = paint("error:", "red", sys.stderr)
     problems = error.problems
     if len(problems) == 1:
-        return f"{rank_prefix()}{label} {problems[0]}"
+        return f"{rank_prefix()}{label} {highlight(str(problems[0]), sys.stderr)}"
     width = len(str(len(problems)))
     lines = [f"{rank_prefix()}{label} {len(problems)} problems"]
     for number, problem in enumerate(problems, 1):
-        lines.append(f"{number:>{width}}. " + str(problem).replace("\n", "\n" + " " * width))
+        lines.append(f"{number:>{width}}. " + highlight(str(problem), sys.stderr).replace("\n", "\n" + " " * width))
     return "\n".join(lines)
 
 

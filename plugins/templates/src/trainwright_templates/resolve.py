@@ -77,8 +77,10 @@ def _family(template: Template, name: str | None) -> Family | None:
 
 
 def _format(template: Template, name: str | None, family: Family | None, stops: Sequence[str]) -> Format | None:
+    """The named one, else that which reads what the template writes, else the family's own."""
     if name is not None:
         return response_format(name)
-    if family is not None and family.response is not None:
+    picked = pick_format(template.render, stops=stops)
+    if picked is None and family is not None and family.response is not None:
         return response_format(family.response)
-    return pick_format(template.render, stops=stops)
+    return picked
