@@ -23,7 +23,7 @@ class Settings(PluginSettings):
     prefill: bool = Field(False, description="Whether a thought that the prompt opens (`<think>`) carries loss too.")
     family: str | None = Field(None, description="The family that the template belongs to; default: recognised.")
     stop: tuple[str, ...] = Field((), description="Texts of tokens that end a turn, before those of the model's files.")
-    response: str | None = Field(None, description="The format of responses; default: the family's, or found.")
+    response: str | None = Field(None, description="The format of responses; default: found, or the family's.")
     reasoning: Policy = Field("report", description="What to do with conversations whose reasoning is dropped.")
     content: Policy = Field("report", description="What to do with conversations whose content is dropped.")
     unstopped: Policy = Field("report", description="What to do where a turn ends without a stop token.")
