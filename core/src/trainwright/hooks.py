@@ -304,7 +304,8 @@ def metrics(step: LogStep) -> Mapping[str, float]:  # type: ignore[empty-body]
         step: The log event.
 
     Returns:
-        Name → value. A name that another plugin gave already is an error that names both.
+        Name → value. A name that another plugin or the trainer gave already is an error that names both. Durations and
+        speeds (`…_time`, `…_per_second`) stand in `metrics.jsonl` below `time/`.
     """
 
 

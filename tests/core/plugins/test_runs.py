@@ -202,9 +202,12 @@ def test_a_loss_for_rollouts_in_an_environment(run):
     assert all(abs(line["loss"]) < 100 for line in lines)
 
 
-def test_a_metric_given_twice_names_both(run, install, capsys):
-    source = "from trainwright import hookimpl\n\n@hookimpl\ndef metrics(step):\n    return {'loss': 1.0}\n"
+@pytest.mark.parametrize(
+    ("given", "written"), [("loss", "loss"), ("tokens_per_second", "time/tokens_per_second"), ("step", "step")]
+)
+def test_a_metric_given_twice_names_both(run, install, capsys, given, written):
+    source = f"from trainwright import hookimpl\n\n@hookimpl\ndef metrics(step):\n    return {{{given!r}: 1.0}}\n"
     install("rival", {"metrics": "rival = rival_metrics"}, rival_metrics=source)
     with pytest.raises(AssertionError):
         run("messages", metrics=["rival"])
-    assert "the metric 'loss' comes from 'rival' and from 'the trainer'" in capsys.readouterr().err
+    assert f"the metric {written!r} comes from 'rival' and from 'the trainer'" in capsys.readouterr().err

@@ -69,8 +69,8 @@ def test_the_other_hooks_do_what_the_page_says(wheel, install_loss, discover):
     install_loss("acme", "simpo")
     manager = discover()
     step = LogStep(step=1, logs={}, tokens=50, seconds=0.5, sequence_length=5.0, world_size=1)
-    (speed,) = manager.broadcast("metrics", ["extras"], step=step)
-    assert speed.value == {"tokens_per_second": 100.0}
+    (length,) = manager.broadcast("metrics", ["extras"], step=step)
+    assert length.value == {"sequence_length": 5.0}
     hot = RunConfig(model="m", output="runs/x", training={"learning_rate": 0.1})
     (rule,) = manager.broadcast("validate_config", config=hot)
     assert [problem.origin for problem in rule.value] == ["extras"]

@@ -8,13 +8,14 @@
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, replace
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from trainwright.config.check import CheckedConfig
-from trainwright.errors import PluginError, RunError
-from trainwright.hooks import Environment, EnvSpec, LogStep, TemplateAnswer, TemplateRequest
+from trainwright.errors import RunError
+from trainwright.hooks import Environment, EnvSpec, TemplateAnswer, TemplateRequest
+from trainwright.run.extra_metrics import metrics_caller
 from trainwright.trainer.hooked import Binding
 
 if TYPE_CHECKING:
@@ -279,28 +280,3 @@ def _binding(
         precomputation=supply.precomputation,
         template=ingredients.template,
     )
-
-
-def metrics_caller(manager: PluginManager, settings: Mapping[str, Any]) -> Callable[[LogStep], Mapping[str, float]]:
-    """A function that asks the config's metrics plugins, in its order.
-
-    Raises (when called):
-        PluginError: A plugin failed, or two gave the same name.
-    """
-
-    def ask(step: LogStep) -> Mapping[str, float]:
-        origin: dict[str, str] = {}
-        numbers: dict[str, float] = {}
-        for name, own in settings.items():
-            for answer in manager.broadcast("metrics", only=[name], step=replace(step, settings=own)):
-                for key, value in (answer.value or {}).items():
-                    if key in origin or key in step.logs:
-                        raise PluginError(
-                            f"the metric {key!r} comes from {name!r} and from {origin.get(key, 'the trainer')!r}",
-                            where="metrics",
-                            remedy="take one of them out of `metrics:`",
-                        )
-                    origin[key], numbers[key] = name, float(value)
-        return numbers
-
-    return ask

@@ -12,12 +12,20 @@ from typing import Any
 SPEED = "time/tokens_per_second"
 """The key of the throughput, tokens of all ranks a second."""
 
+OWN_KEYS = ("step", "epoch", "split", "time/elapsed")
+"""What each line holds beside the numbers that were logged."""
+
 _TIMING = re.compile(r"(^time/)|(_runtime|_per_second|_time)$")
 
 
 def is_timing(key: str) -> bool:
     """Whether a logged number is a duration or a speed, which differs from run to run."""
     return _TIMING.search(key) is not None
+
+
+def written_name(key: str) -> str:
+    """The name under which a logged number stands in the file: durations and speeds stand below `time/`."""
+    return f"time/{key}" if is_timing(key) and not key.startswith("time/") else key
 
 
 def record(logs: Mapping[str, Any], *, step: int, epoch: float, seconds: float) -> dict[str, Any]:
@@ -36,9 +44,8 @@ def record(logs: Mapping[str, Any], *, step: int, epoch: float, seconds: float) 
         if key in line or number is None:
             continue
         target = timings if is_timing(key) else line
-        target[key] = number
-    names = {key if key.startswith("time/") else f"time/{key}": value for key, value in timings.items()}
-    return {**line, **names, "time/elapsed": round(seconds, 3)}
+        target[written_name(key)] = number
+    return {**line, **timings, "time/elapsed": round(seconds, 3)}
 
 
 def read_metrics(path: Path) -> list[dict[str, Any]]:
