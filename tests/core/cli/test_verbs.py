@@ -47,6 +47,12 @@ def test_an_installed_verb_runs(command, bring):
     assert "Greets." in command("greet", "--help", PYTHONPATH=site).stdout
 
 
+def test_its_help_is_as_that_of_other_verbs(command, bring):
+    shown = command("greet", "--help", PYTHONPATH=bring("greet", GREET)).stdout
+    assert shown.startswith("Usage: trainwright greet ")  # no boxes in a pipe
+    assert "completion" not in shown
+
+
 def test_its_errors_are_messages_and_its_usage_errors_name_it(command, bring):
     site = bring("greet", GREET)
     done = command("greet", "hello", "nobody", PYTHONPATH=site)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import math
 import re
+from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -151,7 +152,8 @@ def test_answers_before_a_kill_are_kept(run: RunFolder) -> None:
 
 def test_the_summary_says_where_things_are(run: RunFolder) -> None:
     whole = RunResult(folder=run.path, steps=1200, interrupted=False, metrics={"loss": 1.25}, before=answers("no"))
-    assert "trained after 1,200 steps" in whole.summary
+    assert "trained after 1,200 steps\n" in whole.summary
+    assert "trained after 1 step\n" in replace(whole, steps=1).summary
     assert "1.2500 (training)" in whole.summary
     assert f"report   {run.report}" in whole.summary
     assert f"trainwright resume {run.path}" in RunResult(folder=run.path, steps=3, interrupted=True).summary

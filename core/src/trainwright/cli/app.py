@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -10,6 +9,7 @@ import typer
 
 from trainwright.cli.complete import plugin_names
 from trainwright.cli.trouble import Verbs
+from trainwright.cli.verbs import help_style
 
 Config = Annotated[Path, typer.Argument(metavar="CONFIG", help="The run, as a YAML file.", show_default=False)]
 Overrides = Annotated[
@@ -37,8 +37,7 @@ app = typer.Typer(
     help="Train language models after pre-training, with losses, templates, environments and metrics as plugins.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
-    # Boxes and colours (and the 0.1 s that importing rich takes) are for people: a pipe gets plain text.
-    rich_markup_mode="rich" if sys.stdout.isatty() else None,
+    rich_markup_mode=help_style(),
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 

@@ -8,9 +8,10 @@ An entry point in the group `trainwright_verbs` names a verb and the `typer.Type
 
 from __future__ import annotations
 
+import sys
 from collections import defaultdict
 from importlib.metadata import EntryPoint, entry_points
-from typing import Any
+from typing import Any, Literal
 
 import typer
 from typer.core import TyperCommand, TyperGroup
@@ -18,6 +19,12 @@ from typer.core import TyperCommand, TyperGroup
 from trainwright.errors import TrainwrightError
 
 GROUP = "trainwright_verbs"
+_COMPLETION = ("install_completion", "show_completion")
+
+
+def help_style() -> Literal["rich"] | None:
+    """How help is shown: boxes and colours (and the 0.1 s that importing rich takes) are for people, not for a pipe."""
+    return "rich" if sys.stdout.isatty() else None
 
 
 class WithInstalled(TyperGroup):
@@ -75,8 +82,10 @@ class Installed(TyperCommand):
         if not isinstance(app, typer.Typer):
             reason = f"{entry.value!r} of {owners} is a {type(app).__name__}, not a typer.Typer"
             raise self._unusable(reason, f"Correct the entry point of group {GROUP!r} in its pyproject.toml.")
+        app.rich_markup_mode = help_style()
         command = typer.main.get_command(app)
         command.name = self.name
+        command.params = [each for each in command.params if each.name not in _COMPLETION]  # the whole command has them
         return command
 
     def _unusable(self, reason: str, remedy: str) -> TrainwrightError:

@@ -56,7 +56,7 @@ class RunResult:
         names = {"loss": "training", "eval_loss": "evaluation"}
         losses = [f"{self.metrics[key]:.4f} ({name})" for key, name in names.items() if key in self.metrics]
         lines = [
-            f"{'stopped' if self.interrupted else 'trained'} after {self.steps:,} steps",
+            f"{'stopped' if self.interrupted else 'trained'} after {self.steps:,} step{'' if self.steps == 1 else 's'}",
             f"time     {timedelta(seconds=round(self.seconds))}",
             f"memory   {memory or 'unknown'} at most",
             f"loss     {', '.join(losses) or 'nothing was logged'}",
