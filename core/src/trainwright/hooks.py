@@ -117,7 +117,7 @@ class EnvSpec:
 
 @dataclass(frozen=True)
 class Environment:
-    """What a method with roll-outs trains against; unset fields fall back to the config's.
+    """What a method with rollouts trains against; unset fields fall back to the config's.
 
     Attributes:
         dataset: Rows with at least a `prompt` column; replaces `data.train`.
@@ -146,7 +146,7 @@ class Environment:
 
 @hookspec(firstresult=True)
 def build_env(spec: EnvSpec) -> Environment:  # type: ignore[empty-body]
-    """Return the environment that a method with roll-outs trains against.
+    """Return the environment that a method with rollouts trains against.
 
     Since: API version 1.
     Kind: slot, chosen by `env:`.

@@ -1,4 +1,4 @@
-"""The hooked trainer: TRL's own loss through the hook, aux losses, references, roll-outs, wrappers."""
+"""The hooked trainer: TRL's own loss through the hook, aux losses, references, rollouts, wrappers."""
 
 from dataclasses import replace
 

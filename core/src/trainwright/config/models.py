@@ -150,7 +150,7 @@ class RunConfig(Section):
         PluginChoice(name="trl"), description="The loss, or losses that are added up; `trl` is the method's own."
     )
     template: PluginChoice = Field(PluginChoice(name="auto"), description="How conversations become tokens and masks.")
-    env: PluginChoice | None = Field(None, description="The environment of a method with roll-outs.")
+    env: PluginChoice | None = Field(None, description="The environment of a method with rollouts.")
     rewards: list[str] = Field([], description="Reward functions: `module:function` or `file.py:function`.")
     lora: LoraSection | None = Field(None, description="Train an adapter instead of all parameters.")
     training: dict[str, Any] = Field({}, description="Fields of the TRL config class of the method.")

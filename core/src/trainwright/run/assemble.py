@@ -35,7 +35,7 @@ class Ingredients:
         args: An instance of TRL's config class.
         processing_class: The tokenizer or processor, with the template that the run uses.
         template: How conversations become tokens.
-        environment: What the method's roll-outs run against; empty for other methods.
+        environment: What the method's rollouts run against; empty for other methods.
         train: The training data, tokenised where the template says how.
         eval: The evaluation data, or None.
         totals: What masked data sets hold in all, one for each that is no stream.

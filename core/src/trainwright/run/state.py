@@ -1,7 +1,7 @@
 """What a checkpoint must hold beside TRL's own files, so that a resumed run equals an uninterrupted one exactly.
 
 transformers and TRL forget, on resume: the loss summed since the last log event, TRL's metrics of that interval, the
-token count, the roll-out buffer of GRPO and its kin, and the order of an epoch that a sampler drew from a generator
+token count, the rollout buffer of GRPO and its kin, and the order of an epoch that a sampler drew from a generator
 that is not seeded anew each epoch. Each rank keeps a file of its own, because each has sums of its own.
 """
 

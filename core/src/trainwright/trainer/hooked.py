@@ -1,7 +1,7 @@
 """What Trainwright adds to a TRL trainer: a mixin whose `compute_loss` asks the hook.
 
 Trainer.get_batch_samples ─ counts units over the accumulation window
-Trainer.training_step     ─ TRL prepares the batch (generates, for methods with roll-outs)
+Trainer.training_step     ─ TRL prepares the batch (generates, for methods with rollouts)
   └ compute_loss          ─ LossContext → hook → divide by the window's count
 Trainer.log               ─ metrics reduced once, `metrics` hook asked
 """
