@@ -63,10 +63,13 @@ def test_items_of_lists_are_numbers_and_the_next_one_appends(path: Path) -> None
     assert config.data.train.path == ["c.jsonl", "b.jsonl"]
 
 
-def test_sections_that_the_file_lacks_are_made(path: Path) -> None:
-    config = load_config(path, ["lora.r=8"])
+def test_sections_and_lists_that_the_file_lacks_are_made(path: Path) -> None:
+    config = load_config(path, ["lora.r=8", "rewards.0=pay.py:pay", "plugins.disable.0=mfu", "plugins.disable.1=time"])
     assert config.lora is not None
     assert config.lora.r == 8
+    assert (config.rewards, config.plugins.disable) == (["pay.py:pay"], ["mfu", "time"])
+    with pytest.raises(ConfigError, match="`rewards` is a list of 0, so it has no item `1`"):
+        load_config(path, ["rewards.1=pay.py:pay"])
 
 
 def test_the_command_line_is_the_place_of_what_it_set(path: Path) -> None:

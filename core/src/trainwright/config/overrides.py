@@ -54,7 +54,7 @@ def _move_place(source: Source, key: str) -> None:
 
 
 def _put(values: Any, parts: Sequence[str], value: Any) -> None:
-    """Set a value deep inside nested mappings and lists, making the mappings on the way.
+    """Set a value deep inside nested mappings and lists, making those that are missing on the way.
 
     Raises:
         ConfigError: Where the way leads through a plain value, or past the end of a list.
@@ -63,7 +63,7 @@ def _put(values: Any, parts: Sequence[str], value: Any) -> None:
     for depth, part in enumerate(parts[:-1], start=1):
         child = _get(node, part, parts[:depth])
         if child is None:
-            child = {}
+            child = [] if parts[depth].isdigit() else {}
         elif not isinstance(child, dict) and not (isinstance(child, list) and parts[depth].isdigit()):
             child = _spelt_out(child, parts[:depth], parts[depth])
         _set(node, part, child, parts[:depth])

@@ -24,7 +24,7 @@ taken from quoted text, and `yes`/`no` are text: booleans are `true` and `false`
 
 On the command line `key.sub=value` replaces a key; the value is YAML, an empty one is null, items of lists are numbers:
 
-    trainwright train config.yaml training.max_steps=20 metrics.0=mfu loss.chunk_size=1024
+    trainwright train config.yaml training.max_steps=20 lora.r=8 loss.1.weight=0.2 plugins.disable.0=kto
 
 Relative paths of data, models and code are sought beside the config, then in the working folder; `output` is relative
 to the working folder. Environment variables are not read into configs.
