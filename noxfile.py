@@ -140,6 +140,7 @@ def build(session: nox.Session) -> None:
 def bench(session: nox.Session) -> None:
     """Run the benchmarks, one after the other; each prints its figures and exits with 1 where it misses its goal."""
     install(session, "core[testing,gguf]", *DISTRIBUTIONS[1:])
+    ors_servers(session)
     missed = []
     for path in sorted(ROOT.glob("tests/benchmarks/*.py")):
         try:

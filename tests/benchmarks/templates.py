@@ -2,16 +2,13 @@
 
     python tests/benchmarks/templates.py [CORPUS.json]
 
-The corpus maps names to `{"template": …}`; default: `../shared/corpus/chat_templates.json` beside the checkout, or what
-TRAINWRIGHT_CORPUS names. Every template meets every conversation of `trainwright_templates.shapes`, as it is and, where
-the template leaves texts out, with contents as lists of parts. Seconds are the process's own, so other work on the
-machine does not count. Exits with 1 where a goal is missed.
+The corpus: see `published`. Every template meets every conversation of `trainwright_templates.shapes`, as it is and,
+where the template leaves texts out, with contents as lists of parts. Seconds are the process's own, so other work on
+the machine does not count. Exits with 1 where a goal is missed.
 """
 
 from __future__ import annotations
 
-import json
-import os
 import statistics
 import sys
 import time
@@ -19,8 +16,9 @@ from collections import Counter
 from collections.abc import Iterator
 from datetime import datetime
 from functools import cache
-from pathlib import Path
 from typing import Any
+
+from published import published
 
 from trainwright.testing import tiny_tokenizer
 from trainwright_templates.engine import Derived, Engine, Refused
@@ -28,7 +26,6 @@ from trainwright_templates.render import RenderError, Template, TemplateError
 from trainwright_templates.shapes import WEATHER, assistant, calls, result, shapes, user
 
 SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "pad_token": "<pad>", "unk_token": "<unk>"}
-BESIDE = Path(__file__).resolve().parents[3] / "shared" / "corpus" / "chat_templates.json"
 LONG = 200  # turns
 REQUIRED = {
     "drops": "refused: tool calls that the template drops",
@@ -36,12 +33,6 @@ REQUIRED = {
     "knows texts only": "refused: images that it does not know",
 }
 """Words of a refusal without which a mask would be wrong → what it is counted as."""
-
-
-def corpus() -> dict[str, str]:
-    """The published templates by name."""
-    path = Path(sys.argv[1] if len(sys.argv) > 1 else os.environ.get("TRAINWRIGHT_CORPUS", BESIDE))
-    return {name: entry["template"] for name, entry in json.loads(path.read_text(encoding="utf-8")).items()}
 
 
 def as_parts(messages: list[dict[str, Any]]) -> list[dict[str, Any]]:
@@ -98,9 +89,12 @@ def engines(templates: dict[str, str]) -> Iterator[tuple[str, Engine]]:
 
 def main() -> int:
     """Print the figures; 1 where a goal is missed."""
+    templates = published(*sys.argv[1:2])
+    if not templates:
+        return 0
     outcomes: Counter[str] = Counter()
     seconds, long_seconds, beside = [], [], Counter[str]()
-    for name, engine in engines(corpus()):
+    for name, engine in engines(templates):
         for shape, row in shapes().items():
             before = time.process_time()
             outcome, made, why = answer(engine, row)

@@ -1,19 +1,19 @@
 """How many templates of a corpus get a verified training template, and what it costs.
 
-    python tests/benchmarks/training_templates.py CORPUS.json [--why]
+    python tests/benchmarks/training_templates.py [CORPUS.json] [--why]
 
-The corpus maps names to `{"template": text}`. A template counts where a mask of at least one probe conversation can be
+The corpus: see `published`. A template counts where a mask of at least one probe conversation can be
 derived from it, or should be (it renders one). Exits 1 where fewer than `GOAL` get a training template.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
 import statistics
 import sys
 import time
-from pathlib import Path
+
+from published import published
 
 from trainwright.errors import TrainwrightError
 from trainwright_templates.generate import training_template
@@ -28,12 +28,15 @@ SPECIAL = {"bos_token": "<s>", "eos_token": "</s>", "unk_token": "<unk>", "pad_t
 def main() -> int:
     """Print the figures."""
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("corpus", type=Path)
+    parser.add_argument("corpus", nargs="?")
     parser.add_argument("--why", action="store_true", help="print why the others have none")
     given = parser.parse_args()
     made, refused, seconds = 0, 0, []
-    for name, entry in json.loads(given.corpus.read_text(encoding="utf-8")).items():
-        template = _compiled(entry["template"])
+    templates = published(given.corpus)
+    if not templates:
+        return 0
+    for name, source in templates.items():
+        template = _compiled(source)
         if template is None or not _renders(template):
             print(f"{name}: does not parse, or renders no probe conversation")
             continue
