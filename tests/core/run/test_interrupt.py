@@ -69,3 +69,21 @@ def test_a_signal_in_the_last_step_interrupts_nothing(trainer: Any) -> None:
         os.kill(os.getpid(), signal.SIGINT)
         interrupt.on_step_end(None, SimpleNamespace(epoch=2.0), flags)
     assert not interrupt.interrupted
+
+
+class _Busy:
+    """A stream that is being written to when the signal comes."""
+
+    def write(self, text: str) -> None:
+        raise RuntimeError("reentrant call inside <_io.BufferedWriter name='<stderr>'>")
+
+    flush = write
+
+
+def test_a_signal_in_the_middle_of_a_line_is_answered_too(
+    trainer: Any, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("sys.stderr", _Busy())
+    with Interrupt(trainer).listening():
+        os.kill(os.getpid(), signal.SIGINT)
+    assert "stopping after this step" in capfd.readouterr().err

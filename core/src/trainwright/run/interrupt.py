@@ -78,4 +78,7 @@ class Interrupt(TrainerCallback):  # type: ignore[misc]
 
     @staticmethod
     def _say(text: str) -> None:
-        print(f"\n{text}", file=sys.stderr, flush=True)
+        try:
+            print(f"\n{text}", file=sys.stderr, flush=True)
+        except RuntimeError:  # the signal came while something else was being printed, which a stream does not allow
+            os.write(2, f"\n{text}\n".encode())
