@@ -167,8 +167,13 @@ def _completions(batch: Mapping[str, Any]) -> Tensor:
 
 
 def _mismatched(batch: Mapping[str, Any]) -> Supervision | None:
-    rows = {name.removeprefix(MISMATCHED): value for name, value in batch.items() if name.startswith(MISMATCHED)}
+    rows = mismatched_rows(batch)
     return supervise_labels(_completions(rows), rows) if rows else None
+
+
+def mismatched_rows(batch: Mapping[str, Any]) -> dict[str, Any]:
+    """The mismatched rows of a batch, under the names of its own; empty where it has none."""
+    return {name.removeprefix(MISMATCHED): value for name, value in batch.items() if name.startswith(MISMATCHED)}
 
 
 class Supervise:

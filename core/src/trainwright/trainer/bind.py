@@ -45,9 +45,8 @@ def training_arguments(method: Method, values: dict[str, Any], folder: Path) -> 
     import torch
 
     kind = getattr(importlib.import_module(method.module), method.config)
-    own = {field.name: field.default for field in OWN_FIELDS.get(method.name, ())}
     merged = {**OURS, **values, "output_dir": str(folder)}
-    own |= {name: merged.pop(name) for name in own if name in merged}
+    own = {field.name: merged.pop(field.name, field.default) for field in OWN_FIELDS.get(method.name, ())}
     if not torch.cuda.is_available() and not torch.backends.mps.is_available():
         # TRL's default is bf16 autocast, which transformers refuses without an accelerator.
         merged.setdefault("use_cpu", True)

@@ -13,7 +13,7 @@ from typing import Any
 from torch import Tensor
 
 from trainwright.errors import RunError
-from trainwright.loss.supervision import MISMATCHED
+from trainwright.loss.supervision import MISMATCHED, mismatched_rows
 
 
 class Flat:
@@ -35,13 +35,12 @@ class Flat:
         Raises:
             RunError: The batch holds more than tokens.
         """
-        batch = dict(self.collate(examples))
-        mismatched = {name: batch.pop(name) for name in list(batch) if name.startswith(MISMATCHED)}
-        of_rows = {name: batch.pop(name) for name, value in list(batch.items()) if _is_of_rows(value)}
-        flat = {**_flat(batch), **of_rows}
-        if mismatched:
-            plain = {name.removeprefix(MISMATCHED): value for name, value in mismatched.items()}
-            flat |= {MISMATCHED + name: value for name, value in _flat(plain).items()}
+        batch = self.collate(examples)
+        own = {name: value for name, value in batch.items() if not name.startswith(MISMATCHED)}
+        of_rows = {name: own.pop(name) for name, value in list(own.items()) if _is_of_rows(value)}
+        flat = {**_flat(own), **of_rows}
+        if mismatched := mismatched_rows(batch):
+            flat |= {MISMATCHED + name: value for name, value in _flat(mismatched).items()}
         return flat
 
     def __getattr__(self, name: str) -> Any:

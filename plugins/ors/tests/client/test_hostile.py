@@ -4,11 +4,10 @@ import asyncio
 import pickle
 
 import pytest
+from ors_keyed import client
 from ors_raw import head, reply
-from pydantic import SecretStr
 
 from trainwright_ors.client import (
-    Client,
     Deadline,
     Deadlines,
     EnvironmentFailed,
@@ -25,15 +24,6 @@ from trainwright_ors.client import (
 )
 from trainwright_ors.client.errors import Place
 from trainwright_ors.client.types import TerminalTool
-
-KEY, SECRET = "sk-0123456789abcdef", "hunter2-hunter2"
-QUICK = Deadlines(connect=0.3, idle=0.3, total=1, setup=1, request=1, close=1)
-
-
-def client(raw, **settings):
-    return Client(
-        raw.url, **{"deadlines": QUICK, "api_key": SecretStr(KEY), "secrets": {"K": SecretStr(SECRET)}, **settings}
-    )
 
 
 def tool(name="x", **schema):

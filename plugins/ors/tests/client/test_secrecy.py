@@ -6,27 +6,18 @@ import pickle
 import traceback
 
 import pytest
+from ors_keyed import KEY, QUICK, SECRET, client
 from ors_raw import Raw, reply
 from pydantic import SecretStr
 
 from trainwright_ors.client import (
     Client,
-    Deadlines,
     HttpRefused,
     OrsError,
     ProtocolError,
     run,
 )
 from trainwright_ors.client.secrets import Hidden
-
-KEY, SECRET = "sk-0123456789abcdef", "hunter2-hunter2"
-QUICK = Deadlines(connect=0.3, idle=0.3, total=1, setup=1, request=1, close=1)
-
-
-def client(raw, **settings):
-    return Client(
-        raw.url, **{"deadlines": QUICK, "api_key": SecretStr(KEY), "secrets": {"K": SecretStr(SECRET)}, **settings}
-    )
 
 
 @pytest.mark.parametrize("path", ["list_environments", "tools", "create_session", "create", "prompt", "call", "tasks"])

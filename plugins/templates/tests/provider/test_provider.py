@@ -139,6 +139,10 @@ def test_a_response_is_read_with_the_format_that_the_template_writes(tokenizer):
     assert parse("") == {"role": "assistant", "content": ""}
 
 
+def test_the_format_that_reads_the_template_comes_before_its_family_s(tokenizer):
+    assert ask(tokenizer, family="glm4").parse.format.name == "hermes"
+
+
 def test_a_format_and_a_family_may_be_given(tokenizer):
     assert ask(tokenizer, response="kimi").parse.format.name == "kimi"
     assert ask(tokenizer, family="qwen3").report.step == "family qwen3"

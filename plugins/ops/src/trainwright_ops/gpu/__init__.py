@@ -10,7 +10,7 @@
 is made; a tile is then as wide and as long as products like best. A gradient of the weight sums over tokens, each of
 which has a sum of its own: `sums` needs whole rows, `recompute` the sums of an earlier `measure`, and then a block of
 the weight's gradient is complete at once, with nothing to add up in fp32. Where all logits are one tile (`keeps`),
-`measure` leaves its products for `recompute`: three products in all, each gradient written once, in its own dtype.
+`measure` leaves its products for `recompute`: three products in all, and the weight's gradient is written once.
 """
 
 from __future__ import annotations
