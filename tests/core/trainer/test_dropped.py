@@ -22,13 +22,19 @@ def loss(ctx):
 
 @pytest.fixture
 def streamed(tmp_path, monkeypatch, caplog):
-    """`streamed(method, loss, long)` trains on eight rows, `long` of which have a prompt that fills `max_length`."""
+    """`streamed(method, loss, long, wordy)` trains on eight rows.
+
+    `long` of them have a prompt that fills `max_length`, `wordy` others answers that exceed it.
+    """
     from_list = Dataset.from_list
 
-    def run(method, loss_of, long, **training):
+    def run(method, loss_of, long, wordy=0, **training):
         rows = tiny_dataset(DATA_KIND[METHODS[method].batch], 8)
         for row in rows[:long]:
             row["prompt"][0]["content"] = "long " * 200
+        for row in rows[long : long + wordy]:
+            for name in {"completion", "chosen", "rejected"} & row.keys():
+                row[name][0]["content"] = "long " * 200
         monkeypatch.setattr(Dataset, "from_list", lambda rows: from_list(rows).to_iterable_dataset())
         case = Case(loss_of, method=method, data=rows, per_device=2, training={**TRAINING, **training})
         trainer = _trainer(case, tmp_path)
@@ -48,6 +54,15 @@ def test_rows_of_a_stream(method, loss_of, streamed):
     assert said[0].endswith("rows read are left out: their prompt alone has max_length=120 tokens or more")
     assert len(said) == 1
     assert streamed(method, loss_of, 0) == []
+
+
+@pytest.mark.parametrize("loss_of", [loss, "trl"])
+@pytest.mark.parametrize(("method", "answers"), [("dpo", 2), ("kto", 1)])
+def test_answers_of_a_stream_that_are_cut(method, answers, loss_of, streamed):
+    """Of two rows; a pair has two answers."""
+    said = streamed(method, loss_of, 0, wordy=2)[-1]
+    assert said.startswith(f"data.train: {2 * answers} answers of ")
+    assert said.endswith("rows read are cut off: with their prompt they exceed max_length=120 tokens")
 
 
 def test_what_is_counted_in_workers_is_told_too(streamed):

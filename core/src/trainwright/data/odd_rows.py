@@ -6,7 +6,7 @@ In local files the first two are errors with their lines (`data.values`); what a
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -34,6 +34,12 @@ def tell_odd_rows(before: Dataset, after: Dataset, key: str, max_length: int | N
     """
     for message in (*_written(before), *(_cut(after, max_length) if max_length is not None else ())):
         _log.warning("%s: %s", key, message)
+
+
+def cut_answers(row: Mapping[str, Any], max_length: int | None) -> int:
+    """How many answers of a tokenised row exceed `max_length` tokens with their prompt."""
+    answers = [row[name] for name in _TOKENISED if name in row]
+    return sum(max_length is not None and len(row["prompt_ids"]) + len(answer) > max_length for answer in answers)
 
 
 def _written(data: Dataset) -> Iterator[str]:

@@ -1,7 +1,7 @@
-"""Rows that TRL leaves out of preference data: counted, told, never silent.
+"""Rows that TRL leaves out of preference data, and answers that it cuts: counted, told, never silent.
 
-Of a data set they are known when it is prepared. Of a stream they are counted as it is read, and told when there are
-ten times as many as when they were last told of, and at the end.
+Of a data set they are known when it is prepared (cut answers: `data.odd_rows`). Of a stream they are counted as it is
+read, and told when there are ten times as many as when they were last told of, and at the end.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from typing import Any
 
 import torch
 
+from trainwright.data.odd_rows import cut_answers
 from trainwright.errors import DataError
 from trainwright.run.files import main_process
 
@@ -49,7 +50,9 @@ def _none_left(rows: int, key: str, max_length: int | None) -> DataError:
 
 
 class LeftOut:
-    """Counts the rows of a stream that TRL's filter leaves out, in the data loader's workers too.
+    """Counts the rows of a stream that TRL's filter leaves out, and the answers of others that will be cut.
+
+    What the data loader's workers see counts too.
 
     Args:
         key: The dotted key of the data.
@@ -59,9 +62,9 @@ class LeftOut:
     def __init__(self, key: str, max_length: int | None) -> None:
         self.key = key
         self._max_length = max_length
-        self._counts = torch.zeros(2, dtype=torch.int64)  # left out, kept
+        self._counts = torch.zeros(3, dtype=torch.int64)  # rows left out, rows kept, answers cut
         self._counts.share_memory_()  # type: ignore[no-untyped-call]
-        self._told = 0
+        self._told = {"left out": 0, "cut": 0}
 
     def around(self, keeps: Callable[[Any], bool]) -> Callable[[Any], bool]:
         """A filter's function that counts what it answers."""
@@ -70,22 +73,32 @@ class LeftOut:
     def _keeps(self, keeps: Callable[[Any], bool], row: Any) -> bool:
         kept = bool(keeps(row))
         self._counts[int(kept)] += 1
+        if kept:
+            self._counts[2] += cut_answers(row, self._max_length)
         return kept
 
     def tell(self, accelerator: Any, *, final: bool) -> None:
-        """Say how many rows were left out so far, on all ranks together; every rank has to ask.
+        """Say how many rows were left out and answers cut so far, on all ranks together; every rank has to ask.
 
         Raises:
             DataError: The stream that was to be trained on has ended, and none was kept.
         """
-        left_out, kept = accelerator.reduce(self._counts.to(accelerator.device), reduction="sum").tolist()
+        left_out, kept, cut = accelerator.reduce(self._counts.to(accelerator.device), reduction="sum").tolist()
         if final and left_out and not kept and self.key == TRAIN:
             raise _none_left(left_out, self.key, self._max_length)
-        if left_out >= 10 * self._told + 1 or (final and left_out > self._told):
-            self._told = left_out
-            if main_process():
-                read, why = left_out + kept, _why(self._max_length)
-                _log.warning("%s: %d of %d rows read are left out: %s", self.key, left_out, read, why)
+        if self._is_news("left out", left_out, final):
+            read, why = left_out + kept, _why(self._max_length)
+            _log.warning("%s: %d of %d rows read are left out: %s", self.key, left_out, read, why)
+        if self._is_news("cut", cut, final):
+            why = f"with their prompt they exceed max_length={self._max_length} tokens"
+            _log.warning("%s: %d answers of %d rows read are cut off: %s", self.key, cut, kept, why)
+
+    def _is_news(self, what: str, number: int, final: bool) -> bool:
+        """Whether this rank is to tell of a number, which then counts as told."""
+        told = self._told[what]
+        news = number >= 10 * told + 1 or (final and number > told)
+        self._told[what] = number if news else told
+        return news and main_process()
 
 
 def tell_left_out(streams: Sequence[LeftOut], accelerator: Any, *, final: bool) -> None:
