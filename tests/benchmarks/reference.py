@@ -1,6 +1,6 @@
 """Reference log-probabilities before training: tokens a second, TRL's own pass against Trainwright's.
 
-    python tests/benchmarks/reference.py [--rows 256] [--rounds 2]
+    python tests/benchmarks/reference.py [--rows 256] [--rounds 2] [--methods dpo kto]
     python tests/benchmarks/reference.py --small --device cpu     # to try the script; its figures mean nothing
 
 Random weights of Qwen3-1.7B, bf16 autocast, random rows: all of 2,048 tokens, and of 256 to 2,048. Both run the policy
@@ -138,7 +138,7 @@ def compare(asked: argparse.Namespace) -> bool:
 
     kept = True
     print("| rows | TRL 1.16 | Trainwright | ratio |\n|---|---|---|---|", flush=True)
-    for method in ("dpo", "kto"):
+    for method in asked.methods:
         case = Case(f"reference-{method}", "Qwen3-1.7B", batch=1, length=2048, method=method)
         case = case.small() if asked.small else case
         for ragged in (False, True):
@@ -161,6 +161,7 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--rows", type=int, default=256)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--methods", nargs="+", choices=list(BATCH), default=list(BATCH))
     parser.add_argument("--small", action="store_true", help="a tiny model and short rows")
     parser.add_argument("--device", choices=["cuda", "cpu"], default="cuda")
     asked = parser.parse_args()

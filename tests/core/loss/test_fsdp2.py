@@ -3,13 +3,16 @@
 import copy
 import socket
 from contextlib import nullcontext
+from datetime import timedelta
 
 import torch
 import torch.multiprocessing as mp
 
 from trainwright.loss.handle import ModelHandle
 from trainwright.loss.head import install_head
+from trainwright.loss.sums import on_every_rank
 from trainwright.loss.supervision import supervise_labels
+from trainwright.loss.together import MismatchedHandle
 from trainwright.testing import tiny_model
 from trainwright.trainer.inputs import base_model
 
@@ -58,7 +61,8 @@ def shard(model, head_apart, mixed):
 
 def worker(rank, port):
     torch.set_num_threads(1)
-    torch.distributed.init_process_group("gloo", init_method=f"tcp://127.0.0.1:{port}", rank=rank, world_size=WORLD)
+    address, patience = f"tcp://127.0.0.1:{port}", timedelta(minutes=2)  # a forward that one rank does not make hangs
+    torch.distributed.init_process_group("gloo", init_method=address, rank=rank, world_size=WORLD, timeout=patience)
     for name, case in CASES.items():
         try:
             check(rank, *case)
@@ -66,6 +70,7 @@ def worker(rank, port):
             raise AssertionError(f"{name}: {error}") from error
     for adapter in (False, True):
         check_pairs(rank, adapter)
+    check_mismatched(rank)
     torch.distributed.barrier()
     torch.distributed.destroy_process_group()
 
@@ -115,6 +120,27 @@ def check_pairs(rank, adapter):
     torch.testing.assert_close(loss, expected[rank], rtol=1e-5, atol=1e-5)
     loss.backward()
     assert_gradients(policy, alone)
+
+
+def mismatched_logps(model, rank, agree):
+    """A reference on a rank's own rows and on its mismatched ones, which on rank 1 are a single pair of tokens."""
+    vocabulary, made = base_model(model).config.vocab_size, []
+    for wanted, columns in ((rank, 9), (rank + WORLD, 2 if rank else 9)):
+        inputs, labels = batch_of(wanted, vocabulary)
+        inputs = {name: value[:, :columns] for name, value in inputs.items()}
+        made.append((inputs, supervise_labels(labels[:, :columns], inputs)))
+    own = ModelHandle(model, *made[0], name="reference")
+    other = MismatchedHandle(own, *made[1], agree)
+    with torch.no_grad():
+        return [handle.sequence_logps() for handle in (other, own)]
+
+
+def check_mismatched(rank):
+    """Rank 0 would take both in one pass, rank 1 would not."""
+    model = build("llama", False)
+    expected = mismatched_logps(copy.deepcopy(model), rank, bool)
+    shard(model, False, False)
+    torch.testing.assert_close(mismatched_logps(model, rank, on_every_rank), expected, rtol=1e-5, atol=1e-5)
 
 
 def assert_gradients(sharded, alone):

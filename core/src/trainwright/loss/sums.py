@@ -97,6 +97,15 @@ def mean_over_ranks(parts: Sequence[Tensor | tuple[Tensor, Tensor | int]]) -> Te
     return (table[0] / table[1].clamp(min=1)).to(first.dtype)
 
 
+def on_every_rank(wanted: bool) -> bool:
+    """Whether each rank wants it, for all of them alike: one collective, which the host waits for."""
+    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
+        return wanted
+    against = torch.tensor(int(not wanted), device=_device())
+    torch.distributed.all_reduce(against)
+    return int(against) == 0
+
+
 def _pair(values: Tensor, count: Tensor | int | None) -> Tensor:
     """The sum of values and its count, `(2,)`."""
     total = values.detach().to(_dtype(values.device)).sum()

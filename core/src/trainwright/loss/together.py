@@ -1,8 +1,12 @@
-"""Two batches of one model in one forward pass: under a reference, a batch's own rows and its mismatched ones."""
+"""Two batches of one model in one forward pass: under a reference, a batch's own rows and its mismatched ones.
+
+Whether that pays depends on a rank's own rows. Where models are spread over ranks, each forward gathers their
+parameters from all of them: there the ranks must agree, or one waits for ever for a forward that another does not make.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any
 
 import torch
@@ -64,18 +68,21 @@ def _moved(supervision: Supervision, columns: int, rows: int) -> Tensor:
     return (row + rows) * columns + column
 
 
-def mismatched_handle(own: ModelHandle, batch: Mapping[str, Any], supervision: Supervision) -> ModelHandle:
+def mismatched_handle(
+    own: ModelHandle, batch: Mapping[str, Any], supervision: Supervision, agree: Callable[[bool], bool]
+) -> ModelHandle:
     """A handle's model on the mismatched rows of its batch, which share the images of the batch's own rows.
 
     Args:
         own: The model on the batch's own rows.
         batch: TRL's batch.
         supervision: The mismatched rows' positions that count.
+        agree: Of what this rank wants, makes what it may do.
     """
     inputs = mismatched_inputs(own._inputs, batch)
     if own._name == "policy":
         return ModelHandle(own._model, inputs, supervision, around=own._around)
-    handle = MismatchedHandle(own, inputs, supervision)
+    handle = MismatchedHandle(own, inputs, supervision, agree)
     if own._model is None:
         handle.know(batch[PRECOMPUTED]["mismatched"])
     return handle
@@ -95,15 +102,18 @@ class MismatchedHandle(ModelHandle):
         own: The model on the batch's own rows.
         inputs: The keywords of its forward for the mismatched rows.
         supervision: Which of their positions count.
+        agree: Of whether this rank wants one pass for both, makes whether it may.
     """
 
-    def __init__(self, own: ModelHandle, inputs: Mapping[str, Any], supervision: Supervision) -> None:
+    def __init__(
+        self, own: ModelHandle, inputs: Mapping[str, Any], supervision: Supervision, agree: Callable[[bool], bool]
+    ) -> None:
         super().__init__(own._model, inputs, supervision, around=own._around, name=own._name)
-        self._own = own
+        self._own, self._agree = own, agree
 
     def _run(self, temperature: float, statistics: tuple[str, ...]) -> TokenLogps:
         own = self._own
-        inputs = None if temperature in own._tokens else stack_inputs(own._inputs, self._inputs)
+        inputs = None if temperature in own._tokens else self._stacked()
         if inputs is None:
             return super()._run(temperature, statistics)
         rows = own._inputs["input_ids"].shape[0]
@@ -111,6 +121,10 @@ class MismatchedHandle(ModelHandle):
         both = ModelHandle(self._model, inputs, supervision, around=self._around, name=self._name)
         own._tokens[temperature], mine = _split(both.token_logps(temperature=temperature, statistics=statistics), own)
         return mine
+
+    def _stacked(self) -> dict[str, Tensor] | None:
+        inputs = stack_inputs(self._own._inputs, self._inputs)
+        return inputs if self._agree(inputs is not None) else None
 
 
 def _split(both: TokenLogps, own: ModelHandle) -> tuple[TokenLogps, TokenLogps]:

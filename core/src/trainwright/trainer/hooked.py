@@ -24,7 +24,7 @@ from trainwright.loss.context import Loss, LossContext, Term
 from trainwright.loss.handle import ModelHandle
 from trainwright.loss.head import install_head
 from trainwright.loss.preference import STATISTICS, is_chosen, log_policy
-from trainwright.loss.sums import Sums, means
+from trainwright.loss.sums import Sums, means, on_every_rank
 from trainwright.loss.supervision import KEY, PRECOMPUTED, Supervise, Supervision, supervise
 from trainwright.loss.together import mismatched_handle
 from trainwright.reference.collate import ROW
@@ -278,7 +278,8 @@ class HookedTrainer(WindowMeans):
         if key not in made:
             made[key] = handle = self._make_handle(model, inputs, supervision, name)
             if supervision.mismatched is not None:
-                handle.mismatched = mismatched_handle(handle, inputs, supervision.mismatched)
+                agree = on_every_rank if private.is_sharded(self) else bool
+                handle.mismatched = mismatched_handle(handle, inputs, supervision.mismatched, agree)
         return made[key]
 
     def _make_handle(self: Any, model: Any, inputs: Any, supervision: Supervision, name: str) -> ModelHandle:
