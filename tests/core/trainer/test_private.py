@@ -79,6 +79,13 @@ def test_what_is_done_to_rows_before_trls_kto_trainer_gets_them_still_reaches_it
 
 
 @pytest.mark.parametrize("name", ["DPOTrainer", "KTOTrainer"])
+def test_rows_with_images_are_cut_by_the_collator_of_the_trainers_module(name):
+    kind = getattr(importlib.import_module("trl.trainer"), name)
+    assert "self._is_vision_dataset = " in inspect.getsource(kind.__init__)
+    assert inspect.getsource(inspect.getmodule(kind)).count("input_ids = input_ids[:, : self.max_length]") == 1
+
+
+@pytest.mark.parametrize("name", ["DPOTrainer", "KTOTrainer"])
 def test_how_trl_keeps_and_asks_a_reference(name):
     trainer = getattr(importlib.import_module("trl.trainer"), name)
     made, asked = inspect.getsource(trainer.__init__), inspect.getsource(trainer._compute_loss)

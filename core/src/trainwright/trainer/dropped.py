@@ -1,7 +1,8 @@
 """Rows that TRL leaves out of preference data, and answers that it cuts: counted, told, never silent.
 
 Of a data set they are known when it is prepared (cut answers: `data.odd_rows`). Of a stream they are counted as it is
-read, and told when there are ten times as many as when they were last told of, and at the end.
+read, of rows with images as they are collated (`cut_rows`), and told when there are ten times as many as when they were
+last told of, and at the end.
 """
 
 from __future__ import annotations
@@ -50,7 +51,7 @@ def _none_left(rows: int, key: str, max_length: int | None) -> DataError:
 
 
 class LeftOut:
-    """Counts the rows of a stream that TRL's filter leaves out, and the answers of others that will be cut.
+    """Counts the rows of a stream that TRL's filter leaves out, and the answers of others that are cut.
 
     What the data loader's workers see counts too.
 
@@ -62,7 +63,7 @@ class LeftOut:
     def __init__(self, key: str, max_length: int | None) -> None:
         self.key = key
         self._max_length = max_length
-        self._counts = torch.zeros(3, dtype=torch.int64)  # rows left out, rows kept, answers cut
+        self._counts = torch.zeros(4, dtype=torch.int64)  # rows left out, rows kept, answers cut, of those: to nothing
         self._counts.share_memory_()  # type: ignore[no-untyped-call]
         self._told = {"left out": 0, "cut": 0}
 
@@ -77,13 +78,18 @@ class LeftOut:
             self._counts[2] += cut_answers(row, self._max_length)
         return kept
 
+    def add_cut(self, rows: int, cut: int, to_nothing: int) -> None:
+        """Count rows that are kept, their answers that are cut, and those of these of which no token is left."""
+        self._counts[1:] += torch.tensor([rows, cut, to_nothing])
+
     def tell(self, accelerator: Any, *, final: bool) -> None:
         """Say how many rows were left out and answers cut so far, on all ranks together; every rank has to ask.
 
         Raises:
             DataError: The stream that was to be trained on has ended, and none was kept.
         """
-        left_out, kept, cut = accelerator.reduce(self._counts.to(accelerator.device), reduction="sum").tolist()
+        counts = accelerator.reduce(self._counts.to(accelerator.device), reduction="sum")
+        left_out, kept, cut, to_nothing = counts.tolist()
         if final and left_out and not kept and self.key == TRAIN:
             raise _none_left(left_out, self.key, self._max_length)
         if self._is_news("left out", left_out, final):
@@ -91,7 +97,8 @@ class LeftOut:
             _log.warning("%s: %d of %d rows read are left out: %s", self.key, left_out, read, why)
         if self._is_news("cut", cut, final):
             why = f"with their prompt they exceed max_length={self._max_length} tokens"
-            _log.warning("%s: %d answers of %d rows read are cut off: %s", self.key, cut, kept, why)
+            gone = f"; of {to_nothing} nothing is left" if to_nothing else ""
+            _log.warning("%s: %d answers of %d rows read are cut off: %s%s", self.key, cut, kept, why, gone)
 
     def _is_news(self, what: str, number: int, final: bool) -> bool:
         """Whether this rank is to tell of a number, which then counts as told."""

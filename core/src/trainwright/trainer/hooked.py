@@ -32,6 +32,7 @@ from trainwright.reference.precompute import Precomputation
 from trainwright.run.files import main_process
 from trainwright.trainer import private
 from trainwright.trainer.clock import Clock
+from trainwright.trainer.cut_rows import CutRows
 from trainwright.trainer.dropped import LeftOut, report_dropped, tell_left_out
 from trainwright.trainer.flat import Flat
 from trainwright.trainer.inputs import base_model, is_peft, model_inputs
@@ -95,10 +96,14 @@ class HookedTrainer(WindowMeans):
         if not binding.native:
             # compute_loss divides by the whole window's count; the Trainer must not divide by its steps again.
             self.loss_is_scaled_for_ga = True
-        flat = binding.method.batch in ("pairs", "unpaired") and not binding.native
-        flat = flat and getattr(kwargs["args"], "padding_free", False)
+        preferences = binding.method.batch in ("pairs", "unpaired")
+        flat = preferences and not binding.native and getattr(kwargs["args"], "padding_free", False)
         with private.switched_off(kwargs["args"], *(["padding_free"] if flat else [])):
             super().__init__(*args, **kwargs)
+        max_length = getattr(kwargs["args"], "max_length", None)
+        if preferences and max_length is not None and private.has_images(self):
+            self._left_out.append(LeftOut("rows with images", max_length))
+            self.data_collator = CutRows(self.data_collator, max_length, self._left_out[-1])
         if flat:
             self.data_collator = Flat(self.data_collator)
         self._adopt(binding)

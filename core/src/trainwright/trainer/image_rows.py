@@ -56,7 +56,6 @@ class ImageRows:
 
     def _mismatched(self, batch: Mapping[str, Tensor], answers: Sequence[list[int]]) -> dict[str, Tensor]:
         """TRL's keys of mismatched rows; images are shared with the batch's own rows."""
-        limit: int | None = self.collate.max_length  # type: ignore[attr-defined]
         is_prompt = (batch["attention_mask"] == 1) & (batch["completion_mask"] == 0)  # (B, S)
         made: dict[str, list[Tensor]] = {}
         for row, (mask, answer) in enumerate(zip(is_prompt, answers, strict=True)):
@@ -68,7 +67,7 @@ class ImageRows:
                 **{name: (batch[name][row, mask], zeros) for name in _TYPES if name in batch},
             }
             for name, both in parts.items():
-                made.setdefault(name, []).append(torch.cat(both)[:limit])
+                made.setdefault(name, []).append(torch.cat(both))
         pad = text_tokenizer(self.collate.processor).pad_token_id or 0  # type: ignore[attr-defined]
         return {
             MISMATCHED + name: pad_sequence(rows, batch_first=True, padding_value=pad if name == "input_ids" else 0)

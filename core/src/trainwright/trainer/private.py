@@ -211,6 +211,11 @@ def load_trained_adapter(model: Any, checkpoint: Path) -> None:
         model.set_adapter(trained)
 
 
+def has_images(trainer: Any) -> bool:
+    """Whether TRL has made a collator of rows with images, which tokenises and cuts them."""
+    return bool(trainer._is_vision_dataset)
+
+
 def is_sharded(trainer: Any) -> bool:
     """Whether models are spread over ranks (FSDP, DeepSpeed), so that the policy cannot run before training."""
     return bool(trainer.is_fsdp_enabled or trainer.is_deepspeed_enabled)
