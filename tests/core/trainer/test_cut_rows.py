@@ -20,17 +20,14 @@ def loss(ctx):
 def rows(method):
     made = []
     for number, (pair, seen) in enumerate(zip(tiny_dataset("pairs", 4), tiny_dataset("vision", 4), strict=True)):
-        row = {"images": seen["images"], "prompt": pair["prompt"]}
         chosen, rejected = pair["chosen"], pair["rejected"]
         for answer in (chosen, rejected):
-            answer[0]["content"] = f"no {number}"
-        made.append(row | ({"chosen": chosen, "rejected": rejected} if method == "dpo" else {"completion": chosen}))
-        if method == "kto":
-            row = made[-1]
-            row["label"] = number % 2 == 0
-    first = made[0].get("chosen") or made[0]["completion"]
-    first[0]["content"] = "long " * 40
-    made[2]["prompt"][0]["content"] = "long " * 60
+            answer[0]["content"] = "long " * 40 if number == 0 and answer is chosen else f"no {number}"
+        if number == 2:
+            pair["prompt"][0]["content"] = "long " * 60
+        kto = {"completion": chosen, "label": number % 2 == 0}
+        answers = {"chosen": chosen, "rejected": rejected} if method == "dpo" else kto
+        made.append({"images": seen["images"], "prompt": pair["prompt"], **answers})
     return made
 
 
@@ -67,9 +64,7 @@ def limit(method, tmp_path):
 def test_they_are_cut_as_trl_cuts_them(method, loss_of, limit, tmp_path):
     trainer = trainer_of(method, loss_of, tmp_path, limit)
     mine = trainer.data_collator(examples(trainer))
-    inner = trainer.data_collator
-    while "collate" in vars(inner):
-        inner = inner.collate
+    inner = trainer.data_collator.innermost
     assert inner.max_length is None
     theirs = copy.copy(inner)
     theirs.max_length = limit

@@ -10,6 +10,7 @@ from trainwright.errors import DataError, RunError
 from trainwright.loss.supervision import KEY
 from trainwright.testing import tiny_dataset
 from trainwright.testing.bench import Case, _trainer, one_step
+from trainwright.trainer import hooked, private
 
 
 def ratios(model, other):
@@ -52,6 +53,20 @@ def test_the_mismatched_rows_of_a_batch(tmp_path):
     assert found["lengths"].tolist() == [len(first["KL_completion_ids"]), len(second["KL_completion_ids"])]
     flat = batch["KL_input_ids"].flatten()
     assert flat[found["index"] + 1].tolist() == found["targets"].tolist()
+
+
+@pytest.mark.parametrize("agreed", [True, False])
+def test_ranks_that_hold_shards_of_a_reference_ask_each_other_how_often_it_runs(agreed, monkeypatch):
+    """Once or twice a micro-batch, for all alike: each run gathers the parameters from all of them."""
+    asked = []
+    monkeypatch.setattr(hooked, "on_every_rank", lambda wanted: asked.append(wanted) or (wanted and agreed))
+    expected = one_step(CASE)
+    assert not asked, "a rank that holds all parameters decides alone"
+    monkeypatch.setattr(private, "is_sharded", lambda trainer: True)
+    found = one_step(CASE)
+    assert len(asked) == 3, "one question a micro-batch"
+    assert any(asked)
+    assert found.loss == pytest.approx(expected.loss, rel=1e-5)
 
 
 def test_a_micro_batch_may_hold_one_row_which_trl_refuses():

@@ -56,9 +56,8 @@ class Sums:
         return {name: (total, count) for name, (total, count) in zip(names, table, strict=True)}
 
     def _over_ranks(self) -> tuple[list[str], list[list[float]]]:
-        distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
         names = sorted(self._sums)
-        if distributed and torch.distributed.get_world_size() > 1:
+        if _several_ranks():
             gathered: list[list[str]] = [[] for _ in range(torch.distributed.get_world_size())]
             torch.distributed.all_gather_object(gathered, names)
             names = sorted(set().union(*gathered))
@@ -67,7 +66,7 @@ class Sums:
         device = _device()  # a sum that was known on the host joins the others here
         nothing = torch.zeros(2, dtype=_dtype(device), device=device)
         table = torch.stack([self._sums.get(name, nothing).to(nothing) for name in names])
-        if distributed and torch.distributed.get_world_size() > 1:
+        if _several_ranks():
             torch.distributed.all_reduce(table)
         rows: list[list[float]] = table.tolist()
         return names, rows
@@ -92,18 +91,14 @@ def mean_over_ranks(parts: Sequence[Tensor | tuple[Tensor, Tensor | int]]) -> Te
     pairs = [part if isinstance(part, tuple) else (part, part.numel()) for part in parts]
     first = pairs[0][0]
     table = torch.stack([_pair(values, count) for values, count in pairs]).sum(0)
-    if torch.distributed.is_available() and torch.distributed.is_initialized():
+    if _several_ranks():
         torch.distributed.all_reduce(table)
     return (table[0] / table[1].clamp(min=1)).to(first.dtype)
 
 
 def on_every_rank(wanted: bool) -> bool:
     """Whether each rank wants it, for all of them alike: one collective, which the host waits for."""
-    if not (torch.distributed.is_available() and torch.distributed.is_initialized()):
-        return wanted
-    against = torch.tensor(int(not wanted), device=_device())
-    torch.distributed.all_reduce(against)
-    return int(against) == 0
+    return mean_over_ranks([torch.tensor(float(wanted), device=_device())]).item() == 1.0
 
 
 def _pair(values: Tensor, count: Tensor | int | None) -> Tensor:
@@ -114,14 +109,21 @@ def _pair(values: Tensor, count: Tensor | int | None) -> Tensor:
     return torch.stack([total, amount])
 
 
+def _is_distributed() -> bool:
+    return torch.distributed.is_available() and torch.distributed.is_initialized()
+
+
+def _several_ranks() -> bool:
+    return _is_distributed() and torch.distributed.get_world_size() > 1
+
+
 def _dtype(device: torch.device) -> torch.dtype:
     return torch.float64 if device.type == "cpu" else torch.float32
 
 
 def _device() -> torch.device:
     """Where collectives of this process work: its GPU under NCCL, else the CPU; alone, wherever there is a GPU."""
-    distributed = torch.distributed.is_available() and torch.distributed.is_initialized()
-    on_cpu = distributed and torch.distributed.get_backend() == "gloo"
+    on_cpu = _is_distributed() and torch.distributed.get_backend() == "gloo"
     if on_cpu or not torch.cuda.is_available():
         return torch.device("cpu")
     return torch.device("cuda", torch.cuda.current_device())

@@ -15,6 +15,8 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from trainwright.data.around import AroundCollator
+
 KEY = "trainwright_supervision"
 IGNORED = -100
 PRECOMPUTED = "ref_token_logps"
@@ -176,8 +178,8 @@ def mismatched_rows(batch: Mapping[str, Any]) -> dict[str, Any]:
     return {name.removeprefix(MISMATCHED): value for name, value in batch.items() if name.startswith(MISMATCHED)}
 
 
-class Supervise:
-    """A collator that adds the supervision to what another collator makes. Picklable if that one is.
+class Supervise(AroundCollator):
+    """A collator that adds the supervision to what another collator makes.
 
     Args:
         collate: TRL's collator.
@@ -185,7 +187,7 @@ class Supervise:
     """
 
     def __init__(self, collate: Callable[[list[Any]], Any], kind: str) -> None:
-        self.collate = collate
+        super().__init__(collate)
         self.kind = kind
 
     def __call__(self, examples: list[Any]) -> Any:
@@ -194,8 +196,3 @@ class Supervise:
         if isinstance(batch, Mapping):
             batch[KEY] = supervise(batch, self.kind).pack()  # type: ignore[index]
         return batch
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "collate":
-            raise AttributeError(name)
-        return getattr(self.collate, name)

@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from trainwright.data.around import AroundCollator
 from trainwright.errors import RunError
 from trainwright.loss.supervision import KEY, PRECOMPUTED, Supervision
 from trainwright.reference.parts import MISMATCHED, Part
@@ -46,8 +47,8 @@ class Tables:
         }
 
 
-class WithReference:
-    """A collator that adds what was precomputed to what another makes. Picklable if that one is.
+class WithReference(AroundCollator):
+    """A collator that adds what was precomputed to what another makes.
 
     Args:
         collate: A collator that adds the supervision.
@@ -56,7 +57,7 @@ class WithReference:
     """
 
     def __init__(self, collate: Callable[[list[Any]], Any], tables: Tables, *, native: bool) -> None:
-        self.collate = collate
+        super().__init__(collate)
         self._tables = tables
         self._native = native
 
@@ -73,11 +74,6 @@ class WithReference:
         if not self._native:
             batch[PRECOMPUTED] = found
         return batch
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "collate":
-            raise AttributeError(name)
-        return getattr(self.collate, name)
 
 
 def _check_lengths(sequences: Sequence[NDArray[Any]], supervision: Supervision, part: Part) -> None:

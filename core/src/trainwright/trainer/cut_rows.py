@@ -10,15 +10,17 @@ from typing import Any
 
 from torch import Tensor
 
+from trainwright.data.around import AroundCollator
 from trainwright.errors import DataError
 from trainwright.loss.supervision import MISMATCHED
 from trainwright.trainer.dropped import LeftOut
+from trainwright.trainer.image_rows import TYPES
 
-_OF_TOKENS = ("input_ids", "attention_mask", "completion_mask", "token_type_ids", "mm_token_type_ids")  # (B, S)
+_OF_TOKENS = ("input_ids", "attention_mask", "completion_mask", *TYPES)  # (B, S)
 
 
-class CutRows:
-    """A collator that cuts the rows of another's batch. Picklable if that one is.
+class CutRows(AroundCollator):
+    """A collator that cuts the rows of another's batch.
 
     Args:
         collate: TRL's collator of rows with images, or one around it; TRL's no longer cuts.
@@ -27,12 +29,9 @@ class CutRows:
     """
 
     def __init__(self, collate: Callable[[list[Any]], Any], max_length: int, counts: LeftOut) -> None:
-        self.collate = collate
+        super().__init__(collate)
         self._max_length, self._counts = max_length, counts
-        inner: Any = collate
-        while "collate" in vars(inner):
-            inner = inner.collate
-        inner.max_length = None
+        self.innermost.max_length = None
 
     def __call__(self, examples: list[Any]) -> Any:
         """Collate, count, cut.
@@ -63,8 +62,3 @@ class CutRows:
                 where="training.max_length",
                 remedy="raise it, or set it to `null`, or make the images smaller",
             )
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "collate":
-            raise AttributeError(name)
-        return getattr(self.collate, name)

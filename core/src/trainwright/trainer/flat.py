@@ -7,25 +7,22 @@ TRL 1.16 has the option for DPO and takes no notice of it, and has none for KTO.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import Any
 
 from torch import Tensor
 
+from trainwright.data.around import AroundCollator
 from trainwright.errors import RunError
 from trainwright.loss.supervision import MISMATCHED, mismatched_rows
 
 
-class Flat:
-    """A collator that lays the rows of another's batch end to end. Picklable if that one is.
+class Flat(AroundCollator):
+    """A collator that lays the rows of another's batch end to end.
 
     Args:
         collate: TRL's collator, which pads on the right, `(B, S)`: of pairs, chosen answers before rejected ones; or of
             single answers, with or without mismatched rows beside them.
     """
-
-    def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
-        self.collate = collate
 
     def __call__(self, examples: list[Any]) -> dict[str, Any]:
         """Collate and flatten: `input_ids`, `completion_mask` and `position_ids`, `(1, T)` each; no attention mask.
@@ -42,11 +39,6 @@ class Flat:
         if mismatched := mismatched_rows(batch):
             flat |= {MISMATCHED + name: value for name, value in _flat(mismatched).items()}
         return flat
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "collate":
-            raise AttributeError(name)
-        return getattr(self.collate, name)
 
 
 def _is_of_rows(value: Any) -> bool:

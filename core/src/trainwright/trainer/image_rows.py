@@ -9,15 +9,16 @@ import torch
 from torch import Tensor
 from torch.nn.utils.rnn import pad_sequence
 
+from trainwright.data.around import AroundCollator
 from trainwright.data.mismatched import WRITTEN
 from trainwright.loss.supervision import MISMATCHED
 from trainwright.template.render import text_tokenizer
 
-_TYPES = ("token_type_ids", "mm_token_type_ids")
+TYPES = ("token_type_ids", "mm_token_type_ids")
 
 
-class ImageRows:
-    """A collator that puts a prompt, as the batch has it, before the answer of another row. Picklable if TRL's is.
+class ImageRows(AroundCollator):
+    """A collator that puts a prompt, as the batch has it, before the answer of another row.
 
     TRL's own exchanges the answers of a micro-batch, so that its reference point depends on how a step is cut up.
 
@@ -27,7 +28,7 @@ class ImageRows:
 
     def __init__(self, collate: Callable[[list[Any]], Any]) -> None:
         collate.calculate_kl = False  # type: ignore[attr-defined]
-        self.collate = collate
+        super().__init__(collate)
 
     def __call__(self, examples: list[Any]) -> Any:
         """Collate. Rows without another's answer have a mismatched row of which no token counts."""
@@ -64,7 +65,7 @@ class ImageRows:
                 "input_ids": (batch["input_ids"][row, mask], ids),
                 "attention_mask": (mask[mask].long(), zeros + 1),
                 "completion_mask": (0 * mask[mask].long(), zeros + 1),
-                **{name: (batch[name][row, mask], zeros) for name in _TYPES if name in batch},
+                **{name: (batch[name][row, mask], zeros) for name in TYPES if name in batch},
             }
             for name, both in parts.items():
                 made.setdefault(name, []).append(torch.cat(both))
@@ -73,8 +74,3 @@ class ImageRows:
             MISMATCHED + name: pad_sequence(rows, batch_first=True, padding_value=pad if name == "input_ids" else 0)
             for name, rows in made.items()
         }
-
-    def __getattr__(self, name: str) -> Any:
-        if name.startswith("__") or name == "collate":
-            raise AttributeError(name)
-        return getattr(self.collate, name)
